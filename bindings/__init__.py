@@ -1,0 +1,1 @@
+"""hdcore inside other frameworks; installed as ``hdcore.bindings``."""

@@ -1,0 +1,1 @@
+"""Compiled kernels, built from ``ext/``. Private: only the Python module of the same subject imports them."""

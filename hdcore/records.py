@@ -1,0 +1,228 @@
+"""Frozen records that cross the seams between engine, store, executors and command line."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+from hdcore.typing import Configuration, Goal, RunStatus
+
+
+class Run(msgspec.Struct, frozen=True):
+    """A run that the optimizer proposed.
+
+    Attributes
+    ----------
+    number : int
+        0, 1, 2, … in the order of asking; unique in a sweep.
+    configuration : dict
+        Parameter values; the caller owns it.
+    """
+
+    number: int
+    configuration: Configuration
+
+
+class BestRun(msgspec.Struct, frozen=True):
+    """The finished run with the best value, in the user's sign.
+
+    Attributes
+    ----------
+    interval : int or None
+        Interval that reported the value; None if it was only told.
+    """
+
+    number: int
+    configuration: Configuration
+    value: float
+    interval: int | None
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What bounds a sweep; None is no bound."""
+
+    max_total_runs: int
+    max_concurrent_runs: int | None = None
+    timeout_s: float | None = None
+    run_timeout_s: float | None = None
+
+
+class InputSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A named input of the command.
+
+    Attributes
+    ----------
+    type : str
+        ``literal`` (number, bool, string in `value`) or Azure's ``uri_file``, ``uri_folder``, ``mltable``, ``mlflow_model``.
+    path : str or None
+        As written in the file; a cloud path (``azureml:``, ``wasbs://``, ``https://``) has to be replaced by `local`.
+    local : str or None
+        Absolute local path that the command gets.
+    """
+
+    type: str
+    value: Any = None
+    path: str | None = None
+    mode: str | None = None
+    local: str | None = None
+
+
+class SweepSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything that defines a sweep; stored as JSON in the sweep's row, so it holds plain data only.
+
+    Attributes
+    ----------
+    space : dict
+        Serialised search space, name -> ``["uniform", [0, 1]]``, nested choices included; constants as they are.
+    sampler : dict
+        ``{"type": "random" | "sobol" | "grid" | "bayesian", …}``.
+    policy : dict or None
+        Serialised policy, ``{"name": "MedianStopping", "properties": {…}}``.
+    command : str
+        Command template with ``${{search_space.x}}``; empty for a sweep over a Python function (`function`).
+    code : str or None
+        Absolute path of the code folder.
+    outputs : dict
+        Declared outputs, name -> {"type", "path", "mode"}.
+    environment : dict
+        Extra environment variables of every run.
+    gpus_per_run : float or "auto"
+    seed : int
+        Always set when the sweep is stored, so that it can be resumed.
+    """
+
+    name: str
+    space: dict[str, Any]
+    metric: str
+    goal: Goal
+    limits: Limits
+    sampler: dict[str, Any] = {"type": "random"}
+    policy: dict[str, Any] | None = None
+    command: str = ""
+    function: str = ""
+    code: str | None = None
+    inputs: dict[str, InputSpec] = {}
+    outputs: dict[str, dict[str, Any]] = {}
+    environment: dict[str, str] = {}
+    gpus_per_run: float | str = 0
+    cpus_per_run: int = 1
+    preload: tuple[str, ...] = ()
+    shell: bool | str = "auto"
+    retries: int = 0
+    seed: int = 0
+    executor: str = "local"
+    resume_from: tuple[str, ...] = ()
+    resume_runs: tuple[str, ...] = ()
+    display_name: str = ""
+    experiment_name: str = ""
+    description: str = ""
+    tags: dict[str, str] = {}
+    source: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """One run made ready to start; what an executor needs and nothing else.
+
+    Attributes
+    ----------
+    argv : tuple of str
+        Argument list, executed as it is (for a shell command: ``("/bin/sh", "-c", text)``).
+    cwd, folder : str
+        Working directory (the run-private view of the code) and the run's folder, which takes ``stdout.log``,
+        ``stderr.log`` and the report file.
+    report : str
+        Path of the JSON-lines report file; the run appends, the executor reads from `offset`.
+    environment : dict
+        The complete environment of the run but for what the executor adds: device mask, thread counts.
+    gpus : float
+    cpus : int
+    timeout_s : float or None
+        Run timeout.
+    """
+
+    number: int
+    attempt: int
+    argv: tuple[str, ...]
+    cwd: str
+    folder: str
+    report: str
+    environment: dict[str, str]
+    gpus: float = 0
+    cpus: int = 1
+    timeout_s: float | None = None
+    offset: int = 0
+
+
+class MetricRow(msgspec.Struct, frozen=True, gc=False):
+    """One report of one metric as it came over the wire.
+
+    Attributes
+    ----------
+    value : float or None
+        May be NaN or infinite; None where `text` holds a value that is no number.
+    step : int or None
+        The step the script gave; it never changes the interval count.
+    at : float
+        Wall-clock seconds since the epoch; for display only.
+    """
+
+    name: str
+    value: float | None
+    step: int | None = None
+    text: str | None = None
+    at: float = 0.0
+
+
+class RunStarted(msgspec.Struct, frozen=True):
+    """The process of a run exists."""
+
+    number: int
+    attempt: int
+    pid: int
+    devices: tuple[str, ...] = ()
+
+
+class Reports(msgspec.Struct, frozen=True):
+    """New report lines of one run.
+
+    Attributes
+    ----------
+    offset : int
+        Bytes of the report file consumed up to and including these rows; stored with them in one transaction.
+    dropped : int
+        Lines refused since the last event (too long, not JSON, too many names).
+    """
+
+    number: int
+    attempt: int
+    rows: tuple[MetricRow, ...]
+    offset: int
+    dropped: int = 0
+
+
+class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """The process tree of a run is gone and all its reports were delivered before this.
+
+    Attributes
+    ----------
+    status : RunStatus
+        COMPLETED, FAILED or CANCELED (a cancel, a policy's word); a run timeout is FAILED.
+    reason : str or None
+        ``exit code 3``, ``signal SIGSEGV``, ``run timeout of 60 s``, the text given to `cancel`, …
+    log_dropped_bytes : int
+        Bytes of stdout and stderr beyond the cap.
+    """
+
+    number: int
+    attempt: int
+    status: RunStatus
+    reason: str | None = None
+    exit_code: int | None = None
+    signal: str | None = None
+    duration_s: float = 0.0
+    log_dropped_bytes: int = 0
+
+
+Event: TypeAlias = RunStarted | Reports | RunEnd

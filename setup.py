@@ -1,0 +1,56 @@
+"""Build the native kernels (``ext/*.pyx`` -> ``hdcore._native.*``) and map ``bindings/``.
+
+Everything that does not depend on compiling stands in pyproject.toml.
+
+``HDCORE_DEBUG=1`` builds with bounds checks, wraparound and the annotate report; the directives live here
+only, because a directive at the top of a .pyx would beat the debug build.
+"""
+
+import os
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, find_packages, setup
+
+DEBUG = os.environ.get("HDCORE_DEBUG", "") not in ("", "0")
+# No -march: kernels pick x86-64 v1/v3/v4 at run time (ext/_dispatch.h). No -ffast-math: NaN means "not
+# reported". No contraction to FMA: the same seed gives the same bits on every processor.
+FLAGS = ["-g0", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
+FLAGS += ["-O1", "-DHDCORE_DEBUG"] if DEBUG else ["-O3"]
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": DEBUG,
+    "wraparound": DEBUG,
+    "initializedcheck": DEBUG,
+    "cdivision": not DEBUG,
+    "freethreading_compatible": True,
+}
+
+
+def extension(pyx: Path) -> Extension:
+    """One extension a .pyx; a ``<stem>_*.c`` beside it joins its sources."""
+    sources = [pyx, *sorted(pyx.parent.glob(f"{pyx.stem}_*.c"))]
+    return Extension(
+        f"hdcore._native.{pyx.stem}",
+        [source.as_posix() for source in sources],
+        include_dirs=["ext"],
+        depends=[header.as_posix() for header in sorted(pyx.parent.glob("_*.h"))],
+        extra_compile_args=FLAGS,
+    )
+
+
+setup(
+    packages=[*find_packages(include=["hdcore", "hdcore.*"]), "hdcore.bindings"],
+    package_dir={"hdcore.bindings": "bindings"},
+    package_data={
+        "hdcore": ["py.typed", "store/*.sql", "ui/static/*"],
+        "hdcore._native": ["*.pyi"],
+    },
+    ext_modules=cythonize(
+        [extension(pyx) for pyx in sorted(Path("ext").glob("*.pyx"))],
+        include_path=["ext"],
+        build_dir="build/cython",
+        annotate=DEBUG,
+        compiler_directives=DIRECTIVES,
+    ),
+)
