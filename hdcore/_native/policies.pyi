@@ -1,6 +1,7 @@
-from hdcore.typing import BoolVector, FloatVector, IntVector
 import numpy as np
 import numpy.typing as npt
+
+from hdcore.typing import BoolVector, FloatVector, IntVector
 
 NONE: int
 BANDIT: int

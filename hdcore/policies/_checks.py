@@ -56,7 +56,7 @@ def population(policy: str, value: object) -> Population:
     """Return the population option."""
     if value not in ("all", "reached"):
         raise PolicyError(f"{policy}: population is {value!r}; write 'all' or 'reached'", field="population")
-    return value  # type: ignore[return-value]
+    return value
 
 
 def flag(policy: str, field: str, value: object) -> bool:

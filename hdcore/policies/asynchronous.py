@@ -98,7 +98,7 @@ def replay(
     >>> curves = [[.5, .6, .7], [.4, .5, .6], [.2, .3, .4]]
     >>> [effect] = hd.policies.replay([hd.MedianStoppingPolicy()], curves, "maximize", workers=1)
     >>> effect.stopped_at, round(effect.saved, 3), effect.best_kept, effect.makespan
-    (array([0, 2, 1]), 0.333, True, 6.0)
+    (array([0, 1, 1]), 0.444, True, 5.0)
     """
     goal = Goal.parse(goal)
     if not isinstance(policies, Iterable):
@@ -173,9 +173,7 @@ def _check_workers(workers: int | None, runs: int) -> int:
     except TypeError:
         number = 0
     if number < 1:
-        raise InputError(
-            f"workers is {workers!r}; give a whole number from 1 up, or None for all runs", field="workers"
-        )
+        raise InputError(f"workers is {workers!r}; give a whole number from 1 up or None for all", field="workers")
     return min(number, max(runs, 1))
 
 

@@ -54,7 +54,8 @@ def evaluate(policy: Policy | None, curves: npt.ArrayLike, goal: Goal | str) -> 
     Examples
     --------
     >>> import hdcore as hd
-    >>> hd.policies.evaluate(hd.MedianStoppingPolicy(delay_evaluation=3), [[.5, .6, .7], [.4, .5, .6], [.2, .3, .4]], "maximize")
+    >>> curves = [[.5, .6, .7], [.4, .5, .6], [.2, .3, .4]]
+    >>> hd.policies.evaluate(hd.MedianStoppingPolicy(delay_evaluation=3), curves, "maximize")
     array([0, 0, 3])
     """
     goal = Goal.parse(goal)

@@ -105,9 +105,8 @@ def parse(text: str) -> Policy:
     for part in rest.split(",") if rest.strip() else ():
         name, equals, value = (piece.strip() for piece in part.partition("="))
         if not (equals and name and value):
-            raise PolicyError(
-                f"policy {text!r}: {part.strip()!r} is not of the form argument=value", field=name or None
-            )
+            found = part.strip()
+            raise PolicyError(f"policy {text!r}: {found!r} is not of the form argument=value", field=name or None)
         name = _SHORT.get(name, name)
         if name in values:
             raise PolicyError(f"policy {text!r}: {name} is given twice; keep one", field=name)
@@ -160,7 +159,7 @@ def _build(kind: _Description, values: dict[str, Any]) -> Policy:
     for name in values:
         _known(kind, name)
     if kind is BanditPolicy:
-        slacks = {
+        slacks: dict[str, Any] = {
             name: _checks.slack("BanditPolicy", name, values.pop(name))
             for name in ("slack_factor", "slack_amount")
             if name in values
