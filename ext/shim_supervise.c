@@ -268,7 +268,12 @@ int hd_supervise(int control, int request, int spawner, char **payload, size_t *
     record.stage = HD_STAGE_FORK;
     pid_t self = getpid();
     int64_t begin = hd_now();
+    /* Signals that come before the child has its own handling wait: blocked, they are not lost though ignored now. */
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
     first.pid = fork();
+    if (first.pid) sigprocmask(SIG_SETMASK, &children, NULL);
     if (first.pid == 0) {
         become_run(&p, self, outs[1], errs[1], channel[1]);
         int ours[] = {control, spawner, signals, outs[0], outs[1], errs[0], errs[1], out.file, err.file, channel[0], channel[1]};
