@@ -122,7 +122,7 @@ class SweepSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     metric: str
     goal: Goal
     limits: Limits
-    sampler: dict[str, Any] = {"type": "random"}
+    sampler: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "random"})
     policy: dict[str, Any] | None = None
     command: str = ""
     function: str = ""
