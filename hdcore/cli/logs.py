@@ -11,7 +11,7 @@ import click
 
 from hdcore.cli.common import common_options, is_terminal, open_reader
 from hdcore.errors import InputError
-from hdcore.text import printable_text
+from hdcore.views.text import printable_text
 
 if TYPE_CHECKING:
     from hdcore.store import StoreReader

@@ -16,7 +16,7 @@ import click
 
 from hdcore import __version__
 from hdcore.errors import HdcoreError, InputError
-from hdcore.text import printable
+from hdcore.views.text import printable
 
 _COMMANDS = {
     "run": ("hdcore.cli.run", "Run a sweep file, or a script with --param options."),

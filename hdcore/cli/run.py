@@ -11,11 +11,11 @@ import msgspec
 
 from hdcore.cli.common import common_options, is_terminal, json_option, write
 from hdcore.errors import InputError
-from hdcore.text import printable
+from hdcore.views.text import printable
 from hdcore.typing import RunStatus
 
 if TYPE_CHECKING:
-    from hdcore.progress import Progress
+    from hdcore.views.progress import Progress
     from hdcore.store import Store
 
 _SWEEP_FILES = (".yml", ".yaml", ".json")
@@ -166,7 +166,7 @@ def _drive(
         with StoreReader.open(store.folder) as reader:
             write(to_json_text(sweep_document(reader)))
     else:
-        from hdcore.plain import summary
+        from hdcore.views.plain import summary
 
         for line in summary(view, root=root):
             write(line)
@@ -178,13 +178,13 @@ def _drive(
 
 def _view(no_live: bool, as_json: bool) -> Progress:
     """Return the live table for a person at a terminal, plain lines for everybody else, nothing beside JSON."""
-    from hdcore.plain import PlainView
+    from hdcore.views.plain import PlainView
 
     if as_json:
         return PlainView(lambda line: None, _warn)
     if no_live or not is_terminal():
         return PlainView(write, _warn)
-    from hdcore.live import LiveView
+    from hdcore.views.live import LiveView
 
     return LiveView()
 

@@ -12,14 +12,14 @@ import click
 from hdcore.cli.common import common_options, is_terminal, json_option, open_reader, write
 from hdcore.document import display_time, present_status, run_entry, sweep_document, sweep_head, to_json_text
 from hdcore.errors import HdcoreError, InputError
-from hdcore.text import configuration_line, plural, printable, shown, span
+from hdcore.views.text import configuration_line, plural, printable, shown, span
 from hdcore.typing import RunStatus
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from hdcore.progress import Row
-    from hdcore.sparkline import Scale
+    from hdcore.views.progress import Row
+    from hdcore.views.sparkline import Scale
     from hdcore.store import StoredRun, StoredSweep, StoreReader
 
 _ROWS = 20
@@ -41,7 +41,7 @@ def list_command(as_json: bool, root: Path | None) -> None:
     if not entries:
         write(f"no sweeps in {printable(str(where))}; start one with `hdcore run SWEEP.yml`")
         return
-    from hdcore.table import listing
+    from hdcore.views.table import listing
 
     rows = []
     for entry in entries:
@@ -132,7 +132,7 @@ def _is_driven(reader: StoreReader) -> bool:
 
 
 def _show_sweep(reader: StoreReader, most: int | None) -> None:
-    from hdcore.progress import policy_line
+    from hdcore.views.progress import policy_line
 
     driven = _is_driven(reader)
     sweep, runs = reader.sweep(), reader.runs()
@@ -153,7 +153,7 @@ def _show_sweep(reader: StoreReader, most: int | None) -> None:
         write(f"best {shown(best.value, 6)} by run {best.number}  {configuration_line(best.configuration)}")
     rows, scale = _rows(reader, runs, most, driven)
     if rows:
-        from hdcore.table import run_table
+        from hdcore.views.table import run_table
 
         write("")
         _print_lines(run_table(rows, spec.metric, scale, _width(), best=None if best is None else best.number, now=0.0))
@@ -172,8 +172,8 @@ def _count_line(runs: Sequence[StoredRun], sweep: StoredSweep, driven: bool) -> 
 
 def _rows(reader: StoreReader, runs: Sequence[StoredRun], most: int | None, driven: bool) -> tuple[list[Row], Scale]:
     """Return the best `most` runs with their curves; series are read for these only."""
-    from hdcore.progress import Row
-    from hdcore.sparkline import Curve, Scale
+    from hdcore.views.progress import Row
+    from hdcore.views.sparkline import Curve, Scale
 
     spec = reader.sweep().spec
     sign = spec.goal.sign
@@ -202,7 +202,7 @@ def _rows(reader: StoreReader, runs: Sequence[StoredRun], most: int | None, driv
 
 
 def _show_run(reader: StoreReader, number: int) -> None:
-    from hdcore.sparkline import Scale, sparkline
+    from hdcore.views.sparkline import Scale, sparkline
 
     sweep, run = reader.sweep(), reader.run(number)
     driven = _is_driven(reader)

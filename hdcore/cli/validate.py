@@ -8,7 +8,7 @@ import click
 
 from hdcore.cli.common import json_option, write
 from hdcore.cli.main import debug_option, describe
-from hdcore.text import plural, printable
+from hdcore.views.text import plural, printable
 
 
 @click.command("validate")

@@ -16,9 +16,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from hdcore.progress import Progress, policy_line
-from hdcore.table import STATUS_STYLE, run_table
-from hdcore.text import configuration_line, printable, shown, span
+from hdcore.views.progress import Progress, policy_line
+from hdcore.views.table import STATUS_STYLE, run_table
+from hdcore.views.text import configuration_line, printable, shown, span
 from hdcore.typing import RunStatus
 
 FRAME_S = 0.25

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hdcore.observer import EndedRun, Observer
 from hdcore.records import SweepSpec
-from hdcore.sparkline import Curve, Scale
+from hdcore.views.sparkline import Curve, Scale
 from hdcore.typing import Configuration, RunStatus
 
 if TYPE_CHECKING:

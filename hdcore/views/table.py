@@ -9,9 +9,9 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from hdcore.progress import Row
-from hdcore.sparkline import Scale, sparkline
-from hdcore.text import printable, shown, span
+from hdcore.views.progress import Row
+from hdcore.views.sparkline import Scale, sparkline
+from hdcore.views.text import printable, shown, span
 from hdcore.typing import RunStatus
 
 STATUS_STYLE = {

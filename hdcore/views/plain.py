@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hdcore.observer import EndedRun
-from hdcore.progress import Progress, policy_line
+from hdcore.views.progress import Progress, policy_line
 from hdcore.records import SweepSpec
-from hdcore.text import configuration_line, plural, printable, shown, span
+from hdcore.views.text import configuration_line, plural, printable, shown, span
 from hdcore.typing import RunStatus
 
 if TYPE_CHECKING:
