@@ -110,10 +110,9 @@ class Progress(Observer):
     def sweep_ended(self, status: RunStatus, reason: str) -> None:
         self.status, self.reason = status, reason
 
-    def _finish(
-        self, row: Row, status: RunStatus, reason: str | None, value: float | None, interval: int | None
-    ) -> None:
-        row.status, row.reason, row.value, row.interval = status, reason, value, interval
+    def _finish(self, row: Row, run: EndedRun) -> None:
+        status, reason, value = run.status, run.reason, run.value
+        row.status, row.reason, row.value, row.interval = status, reason, value, run.interval
         self.count[status] += 1
         self.latest = row
         intervals = row.curve.count
