@@ -206,7 +206,7 @@ def _check_command(
     parsed.check(search_space=space, inputs=inputs, outputs=outputs)
     used = {reference.name for reference in parsed.references if reference.kind == "search_space"}
     warnings += (
-        f"search_space.{name}: the command does not use it; add ${{{{search_space.{name}}}}}, or read AZUREML_SWEEP_{name}"
+        f"search_space.{name}: the command does not use it (it is in the environment as AZUREML_SWEEP_{name})"
         for name in space
         if name not in used
     )
