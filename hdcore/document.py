@@ -15,8 +15,8 @@ from hdcore.typing import RunStatus
 if TYPE_CHECKING:
     from hdcore.store import StoredRun, StoredSweep, StoreReader
 
-WHOLE_SERIES_ROWS = 1_000_000
-"""A sweep with more metric rows than this gives its series thinned to `THINNED_POINTS` each."""
+WHOLE_SERIES_ROWS = 250_000
+"""A sweep with more reports of its primary metric gives series of at most `THINNED_POINTS` each."""
 
 THINNED_POINTS = 2_000
 
@@ -91,7 +91,7 @@ def sweep_document(reader: StoreReader, *, only_run: int | None = None, points: 
     sweep = reader.sweep()
     best = reader.best()
     runs = reader.runs() if only_run is None else [reader.run(only_run)]
-    if points is None and reader.metric_rows() > WHOLE_SERIES_ROWS:
+    if points is None and sum(run.primary.count for run in runs if run.primary is not None) > WHOLE_SERIES_ROWS:
         points = THINNED_POINTS
     document = sweep_head(sweep, driven=driven)
     document["best_run"] = None if best is None else best.number

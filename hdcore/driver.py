@@ -7,11 +7,15 @@ handles them. Work is per event, never per run: the last of 10,000 runs costs wh
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from hdcore.engine import Optimizer
 from hdcore.errors import HdcoreError, StoreError
@@ -149,7 +153,7 @@ class _Driver:
         runs = store.runs()
         reports: dict[int, list[float]] = {}
         for number, value in store.reports_of_primary():
-            reports.setdefault(number, []).append(math.nan if value is None else value)
+            reports.setdefault(number, []).append(value)
         self.has_primary = bool(reports)
         self.optimizer = restore_optimizer(self.spec, runs, reports)
         self.asked = len(runs)
@@ -159,6 +163,8 @@ class _Driver:
             else:
                 self.waiting.append((run.number, run.configuration, run.attempt))
         observer.sweep_started(self.spec, store.folder, runs, reports)
+        if store.warning is not None:
+            observer.notice(store.warning)
 
     # ------------------------------------------------------------------ the loop
 
@@ -169,23 +175,27 @@ class _Driver:
             self.executor.wake_on(self.stop.fileno())
         self.store.set_sweep(RunStatus.RUNNING, None, time.time())
         next_look = 0.0
+        patience = 0.0
         while True:
+            events = self.executor.poll(patience)
             now = self.clock()
-            self._heed_signals()
-            if now >= next_look:
-                self._heed_requests()
-                next_look = now + TURN_S
-            if now >= deadline and self.last_words is None:
-                self._wind_up(f"sweep timeout of {limits.timeout_s:g} s")
-            if self.last_words is None:
-                self._start_what_fits()
+            # What ends and what starts in a turn goes to the disk in one commit.
+            with self.store.turn() if any(isinstance(event, RunEnd) for event in events) else nullcontext():
+                for event in events:
+                    self._handle(event)
+                self._heed_signals()
+                if now >= next_look:
+                    self._heed_requests()
+                    next_look = now + TURN_S
+                if now >= deadline and self.last_words is None:
+                    self._wind_up(f"sweep timeout of {limits.timeout_s:g} s")
+                chosen = self._choose() if self.last_words is None else []
+            is_served = self._start(chosen)
             if not self.flights and (self.last_words is not None or not (self.waiting or self._may_ask())):
-                break
-            for event in self.executor.poll(TURN_S):
-                self._handle(event)
-            self.store.tick(self.clock())
+                return self._close()
+            self.store.tick(now)
             self.observer.tick()
-        return self._close()
+            patience = TURN_S if is_served else 0.0
 
     def _may_ask(self) -> bool:
         return self.asked < self.spec.limits.max_total_runs and not self.optimizer.exhausted
@@ -215,37 +225,46 @@ class _Driver:
 
     # ------------------------------------------------------------------ starting
 
-    def _start_what_fits(self) -> None:
+    def _choose(self) -> list[tuple[int, Configuration, int]]:
+        """Return the runs that fit now, with the attempts they have had; new ones are in the store afterwards."""
         bound = self.spec.limits.max_concurrent_runs
         free = self.executor.capacity()
         if bound is not None:
             free = min(free, bound - len(self.flights))
         if free <= 0:
-            return
-        ready = [self.waiting.popleft() for _ in range(min(free, len(self.waiting)))]
-        wanted = min(free - len(ready), self.spec.limits.max_total_runs - self.asked)
+            return []
+        chosen = [self.waiting.popleft() for _ in range(min(free, len(self.waiting)))]
+        wanted = min(free - len(chosen), self.spec.limits.max_total_runs - self.asked)
         if wanted > 0 and not self.optimizer.exhausted:
             proposed = self.optimizer.ask(wanted)
             if proposed:
                 self.asked += len(proposed)
                 # Number and configuration are on disk before anything of the run exists.
                 self.store.add_runs([(run.number, run.configuration) for run in proposed])
-                ready += [(run.number, run.configuration, 0) for run in proposed]
-        for number, configuration, attempts in ready:
-            self._start(number, configuration, attempts + 1)
+                chosen += [(run.number, run.configuration, 0) for run in proposed]
+        return chosen
 
-    def _start(self, number: int, configuration: Configuration, attempt: int) -> None:
-        try:
-            launch = self.prepare(number, attempt, configuration)
-        except HdcoreError as error:
-            if isinstance(error, StoreError):
-                raise
-            self._settle(number, RunStatus.FAILED, str(error))
-            return
-        devices = self.executor.start(launch)
-        self.flights[number] = _Flight(configuration, attempt)
-        self.store.start_run(number, attempt, devices, time.time())
-        self.observer.run_started(number, configuration, attempt, devices)
+    def _start(self, chosen: list[tuple[int, Configuration, int]]) -> bool:
+        """Start runs; False if one could not even be made ready, so that its place is free again."""
+        if not chosen:
+            return True
+        is_served = True
+        with self.store.turn():
+            for number, configuration, attempts in chosen:
+                attempt = attempts + 1
+                try:
+                    launch = _after_leftovers(self.prepare(number, attempt, configuration))
+                except HdcoreError as error:
+                    if isinstance(error, StoreError):
+                        raise
+                    self._settle(number, RunStatus.FAILED, str(error))
+                    is_served = False
+                    continue
+                devices = self.executor.start(launch)
+                self.flights[number] = _Flight(configuration, attempt)
+                self.store.start_run(number, attempt, devices, time.time(), offset=launch.offset)
+                self.observer.run_started(number, configuration, attempt, devices)
+        return is_served
 
     # ------------------------------------------------------------------ events
 
@@ -394,6 +413,18 @@ def _workspace_of(store: Store) -> Prepare:
         return prepare_run(spec, folder, number, attempt, configuration, sweep_id=sweep_id)
 
     return prepare
+
+
+def _after_leftovers(launch: Launch) -> Launch:
+    """Begin behind what stands in the report file already.
+
+    A driver that was killed between starting a run and noting it leaves lines of an attempt that never was.
+    """
+    try:
+        size = os.stat(launch.report).st_size
+    except FileNotFoundError:
+        return launch
+    return launch if size <= launch.offset else msgspec.structs.replace(launch, offset=size)
 
 
 def _signal_name(number: int | None) -> str:

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
-from hdcore import __version__
+import hdcore as package
 from hdcore.errors import HdcoreError, InputError
 from hdcore.views.text import printable
 
@@ -84,7 +84,7 @@ def debug_option(function: Any) -> Any:
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(__version__, message="hdcore %(version)s")
+@click.version_option(package.__version__, message="hdcore %(version)s")
 @debug_option
 def hdcore() -> None:
     """Hyperparameter sweeps on your own machine.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import math
 import os
@@ -197,6 +198,7 @@ class Terminal(io.TextIOWrapper):
         self.ours, theirs = pty.openpty()
         self.resize(columns, rows)
         super().__init__(os.fdopen(theirs, "wb", buffering=1 << 16), encoding="utf-8", newline="")
+        self.decoder = codecs.getincrementaldecoder("utf-8")()
         self.screen = Screen(columns, rows)
         self.bytes = 0
 
@@ -217,7 +219,7 @@ class Terminal(io.TextIOWrapper):
                 except BlockingIOError:
                     break
                 self.bytes += len(data)
-                self.screen.feed(data.decode())
+                self.screen.feed(self.decoder.decode(data))
 
 
 @pytest.fixture(params=[(80, 24), (120, 40), (40, 12), (20, 5)], ids=lambda size: f"{size[0]}x{size[1]}")
@@ -248,6 +250,7 @@ def test_the_live_table_fits_its_terminal_and_stays_in_place(terminal: Terminal)
     clock = [0.0]
     view = LiveView(terminal, clock=lambda: clock[0])
     play(view, clock)
+    clock[0] += 1
     view.tick()
     screen = terminal.screen
     assert screen.unknown == []
