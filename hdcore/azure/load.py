@@ -135,8 +135,8 @@ def _specification(path: Path, local_inputs: Mapping[str, str], overrides: Mappi
     _check_command(command, shell, space, given_inputs, outputs, warnings)
     _check_instances(data, trial, warnings)
 
-    seed = _seed(sampler_seed, block.pop("seed", None), overrides.get("seed"))
-    limits, block = _override(limits, block, overrides)
+    seed = chosen_seed(sampler_seed, block.pop("seed", None), overrides.get("seed"))
+    limits, block = apply_overrides(limits, block, overrides)
     if overrides.get("name") is not None:
         name = schema.read_name(overrides["name"], "--name")
     return SweepSpec(
@@ -273,7 +273,8 @@ def _retyped(before: Any, words: str, name: str) -> Any:
     raise InputError(f"'{clean(words)}' is not {expected}", field=f"inputs.{name}", source="--input")
 
 
-def _seed(of_sampler: int | None, of_block: int | None, of_option: Any) -> int:
+def chosen_seed(of_sampler: int | None, of_block: int | None, of_option: Any) -> int:
+    """Return the option's seed, else the file's, else a new one: a stored sweep always has a seed."""
     if of_option is not None:
         return integer(of_option, "--seed", 0, schema.HIGHEST_SEED)
     if of_sampler is not None and of_block is not None and of_sampler != of_block:
@@ -284,7 +285,10 @@ def _seed(of_sampler: int | None, of_block: int | None, of_option: Any) -> int:
     return int.from_bytes(os.urandom(4), "big")
 
 
-def _override(limits: Limits, block: dict[str, Any], overrides: Mapping[str, Any]) -> tuple[Limits, dict[str, Any]]:
+def apply_overrides(
+    limits: Limits, block: dict[str, Any], overrides: Mapping[str, Any]
+) -> tuple[Limits, dict[str, Any]]:
+    """Put the command line's values over the file's limits and ``hdcore`` block."""
     for key in overrides:
         if key not in _OVERRIDES:
             raise TypeError(f"unknown override {key!r}")
