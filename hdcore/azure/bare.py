@@ -134,7 +134,7 @@ def _expression(form: str) -> dict[str, Any] | list[Any]:
     """Return what a sweep file would say for ``quniform:16:512:16``, or the serialised form."""
     kind, colon, rest = form.partition(":")
     kind = kind.strip().lower()
-    if kind not in _FORMS or not colon:
+    if kind not in _FORMS or not colon or not rest:
         what = f"'{clean(kind)}' {unknown(kind, _FORMS)}" if kind not in _FORMS else f"'{kind}' has no values"
         raise InputError(what.replace("unknown key", "unknown form"))
     if kind == "choice":

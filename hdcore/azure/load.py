@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hdcore.azure import schema
+from hdcore.azure.component import is_component, read_component
 from hdcore.azure.expressions import check_grid, read_space
 from hdcore.azure.fields import MOST_RUNS, integer, mapping, optional_text, refuse, required, shown, text
 from hdcore.azure.reader import clean, read_file
@@ -125,12 +126,15 @@ def _specification(path: Path, local_inputs: Mapping[str, str], overrides: Mappi
     given_inputs = schema.read_inputs(data.get("inputs"))
     outputs = schema.read_outputs(data.get("outputs"))
     block = schema.read_hdcore(data.get("hdcore"))
-    trial = mapping(
-        required(data, "trial", "", "write the command that trains once, trial: {command: …}"),
-        "trial",
-        schema.TRIAL_KEYS,
-    )
-    command, code, variables = _read_trial(trial, folder, warnings)
+    trial = required(data, "trial", "", "write the command that trains once, trial: {command: …}")
+    base = folder
+    if is_component(trial):
+        component = read_component(trial, folder, searched=space, given=given_inputs)
+        trial, base = component.trial, component.folder
+        given_inputs = {**component.inputs, **given_inputs}
+        outputs = {**component.outputs, **outputs}
+    mapping(trial, "trial", schema.TRIAL_KEYS)
+    command, code, variables = _read_trial(trial, base, warnings)
     shell = block.get("shell", "auto")
     _check_command(command, shell, space, given_inputs, outputs, warnings)
     _check_instances(data, trial, warnings)
