@@ -71,8 +71,17 @@ HDCORE_KEYS = (
 EXECUTORS = ("local", "ray")
 HIGHEST_SEED = (1 << 63) - 1
 RESERVED_VARIABLES = frozenset(
-    "HDCORE_RUN HDCORE_RUN_ID HDCORE_REPORT HDCORE_ATTEMPT HDCORE_OUTPUT_DIR HDCORE_CHECKPOINT_DIR HDCORE_RESUME_FROM"
-    " CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER".split()
+    [
+        "HDCORE_RUN",
+        "HDCORE_RUN_ID",
+        "HDCORE_REPORT",
+        "HDCORE_ATTEMPT",
+        "HDCORE_OUTPUT_DIR",
+        "HDCORE_CHECKPOINT_DIR",
+        "HDCORE_RESUME_FROM",
+        "CUDA_VISIBLE_DEVICES",
+        "CUDA_DEVICE_ORDER",
+    ]
 )
 
 SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
@@ -183,7 +192,7 @@ def read_policy(value: Any) -> dict[str, Any] | None:
 
 
 def _slack(given: dict[str, Any], field: str) -> dict[str, float]:
-    slack = {key: given[key] for key in ("slack_factor", "slack_amount") if key in given}
+    slack: dict[str, float] = {key: given[key] for key in ("slack_factor", "slack_amount") if key in given}
     for key, item in slack.items():
         if number(item, f"{field}.{key}") < 0:
             refuse(f"{field}.{key}", f"is {shown(item)}; write 0 or more")
@@ -284,7 +293,7 @@ def read_scalars(value: Any, field: str) -> dict[str, str]:
 
 def ignored_sections(data: Mapping[str, Any], field: str, allowed: dict[str, tuple[type, ...]]) -> None:
     """Check the kind of what has no meaning on one machine."""
-    words = {str: "text", dict: "a mapping"}
+    words: dict[type, str] = {str: "text", dict: "a mapping"}
     for key, kinds in allowed.items():
         value = data.get(key)
         if value is not None and not isinstance(value, kinds):

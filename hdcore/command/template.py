@@ -16,8 +16,8 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, NoReturn
 
-from hdcore.errors import InputError
 from hdcore.command.shell import check_placement, join_lines, needs_shell
+from hdcore.errors import InputError
 
 FIELD = "trial.command"
 KINDS = ("search_space", "inputs", "outputs")
@@ -154,8 +154,32 @@ def format_value(value: Any) -> str:
     if isinstance(value, int):
         return int.__repr__(value)
     if isinstance(value, (dict, list, tuple)):
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=_plain)
-    return format_value(_plain(value))
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=plain)
+    return format_value(plain(value))
+
+
+def as_argument(value: Any, field: str) -> str:
+    """Format a value and check that an argument or a variable can carry it; errors name `field`."""
+    text = format_value(value)
+    if "\0" in text:
+        raise InputError("holds a NUL character, which no argument can carry", field=field)
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise InputError("holds half a surrogate pair, which is no text", field=field) from None
+    return text
+
+
+def plain(value: Any) -> Any:
+    """Turn a NumPy scalar or array, or a range or set, into plain Python; anything else into text."""
+    for name in ("item", "tolist"):
+        method = getattr(value, name, None)
+        if callable(method):
+            try:
+                return method()
+            except (TypeError, ValueError):
+                continue
+    return str(value)
 
 
 def modernise(text: str) -> tuple[str, tuple[str, ...]]:
@@ -221,30 +245,11 @@ def _look_up(reference: Reference, known: Mapping[str, Mapping[str, Any]]) -> st
         value = known[reference.kind][reference.name]
     except KeyError:
         _refuse(f"needs a value for {reference}, which this run does not have")
-    text = format_value(value)
-    if "\0" in text:
-        raise InputError("holds a NUL character, which no argument can carry", field=str(reference))
-    try:
-        text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        raise InputError("holds half a surrogate pair, which is no text", field=str(reference)) from None
-    return text
+    return as_argument(value, str(reference))
 
 
 def _quoted(text: str, uses_shell: bool) -> str:
     return shlex.quote(text) if uses_shell else text
-
-
-def _plain(value: Any) -> Any:
-    """Turn a NumPy scalar or array, or a range or set, into plain Python; anything else into text."""
-    for name in ("item", "tolist"):
-        method = getattr(value, name, None)
-        if callable(method):
-            try:
-                return method()
-            except (TypeError, ValueError):
-                continue
-    return str(value)
 
 
 def _short(text: str) -> str:
