@@ -23,6 +23,8 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from hdcore.errors import ExecutorError
 from hdcore.executors import cpus, outcome
 from hdcore.executors.leftovers import MARK_VARIABLE, end_leftovers, process_name, run_mark
@@ -30,6 +32,7 @@ from hdcore.executors.protocol import CANCEL, COMMAND, NS, RECORD, Bounds, Flags
 from hdcore.executors.spawner import Spawner
 from hdcore.executors.tail import ReportTail, ReportWatch
 from hdcore.records import Event, Launch, Reports, RunEnd, RunStarted
+from hdcore.typing import RunStatus
 
 if TYPE_CHECKING:
     from hdcore.executors.devices import Devices, Lease
@@ -282,11 +285,11 @@ class LocalExecutor:
         if run.cancel is not None:
             self._send_cancel(run)
 
-    def _fork(self, control: socket.socket) -> int:
+    def _fork(self, control: socket.socket, ours: socket.socket) -> int:
         from hdcore.executors.function import fork_spawner
 
         assert self._function is not None
-        return fork_spawner(control, self._function, self._private_fds)
+        return fork_spawner(control, self._function, self._private_fds() | {ours.fileno()})
 
     @staticmethod
     def _private_fds() -> set[int]:
@@ -412,6 +415,8 @@ class LocalExecutor:
             if is_more:
                 self._grown[number] = None  # at the end of the queue: one flood does not starve the others
             elif run.end is not None:
+                if run.end.status is RunStatus.COMPLETED and run.tail.is_incomplete():
+                    run.end = msgspec.structs.replace(run.end, status=RunStatus.FAILED, reason="reports lost: disk full")
                 self._events.append(run.end)
                 self._retire(run)
                 if run.is_unkillable:

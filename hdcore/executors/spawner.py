@@ -27,11 +27,12 @@ class Spawner:
     Parameters
     ----------
     fork : callable or None
-        None: a bare interpreter that executes commands. Else called as ``fork(control)`` to make the process that serves
-        on the socket `control`, by forking this one; returns its pid. For runs of a Python function.
+        None: a bare interpreter that executes commands. Else called as ``fork(control, ours)`` to make the process that
+        serves on the socket `control`, by forking this one; returns its pid. The copy must give up `ours`, the driver's
+        end: it would never see the driver die. For runs of a Python function.
     """
 
-    def __init__(self, fork: Callable[[socket.socket], int] | None = None) -> None:
+    def __init__(self, fork: Callable[[socket.socket, socket.socket], int] | None = None) -> None:
         self._fork = fork
         self._starts: deque[float] = deque(maxlen=MOST_RESTARTS)
         self.generation = 0
@@ -46,7 +47,7 @@ class Spawner:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             if self._fork is not None:
-                self.pid = self._fork(theirs)
+                self.pid = self._fork(theirs, ours)
             else:
                 self.pid = _start_helper(theirs)
         self.generation += 1

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,8 +27,10 @@ from executors.helpers import (
     start_and_wait,
     wait_for,
 )
+from hdcore.executors import local
+from hdcore.executors.function import fork_spawner
 from hdcore.executors.leftovers import end_leftovers
-from hdcore.executors.local import LocalExecutor
+from hdcore.executors.spawner import Spawner
 from hdcore.records import RunEnd, RunStarted
 from hdcore.typing import RunStatus
 
@@ -287,25 +291,42 @@ def test_the_caller_is_not_its_own_leftover(tmp_path: Path) -> None:
     assert (result.returncode, result.stdout) == (0, "[]\n")
 
 
+DAEMONS = """
+sleep 600 & echo $! >> pids
+setsid sh -c 'echo $$ >> pids; exec sleep 600' &
+(setsid sh -c 'echo $$ >> pids; exec env -i sleep 600' &)
+while [ $(wc -l < pids) -lt 3 ]; do sleep 0.01; done
+"""
+
+
+def as_nobody(base: Path) -> None:
+    """Start, end and look, in a process of another user."""
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+    # The interpreter may lie in a folder that only root can enter, so the spawner is a fork, as for functions.
+    local.Spawner = lambda _: Spawner(lambda control, ours: fork_spawner(control, print, [ours.fileno()]))  # type: ignore[assignment,misc]
+    with executor(1) as it:
+        end, _ = run_to_end(it, make_launch(base, argv=["sh", "-c", DAEMONS]))
+        assert end.status is RunStatus.COMPLETED, end
+        assert not [pid for pid in numbers_in(base / "0000/pids", 3) if is_alive(pid)]
+        start_and_wait(it, make_launch(base, 1, ["sleep", "600"], environment={"HDCORE_RUN": "nothing"}))
+        assert [leftover.command for leftover in end_leftovers(it.mark)] == ["sleep 600"]
+        assert the_end(it).signal == "SIGKILL"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 def test_an_ordinary_user_needs_nothing_more(tmp_path: Path) -> None:
-    argv, pids = descendants(Path("."), "leave")
-    tmp_path.chmod(0o777)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
-    code = """
-import os, sys
-from pathlib import Path
-from executors.helpers import executor, make_launch, run_to_end, numbers_in, is_alive
-base = Path(sys.argv[1])
-with executor(1) as it:
-    end, _ = run_to_end(it, make_launch(base, argv=[*sys.argv[2:]], environment={"HOME": str(base)}))
-    assert not [pid for pid in numbers_in(base / "0000/pids", 5) if is_alive(pid)]
-    print(end.status, os.geteuid() != 0)
-"""
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    result = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path), *argv], user=65534, group=65534, extra_groups=[], cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}, capture_output=True, text=True,
-    )
-    assert result.stdout == "Completed True\n", result.stderr
+    with tempfile.TemporaryDirectory() as base:  # pytest's own folder is closed to others
+        os.chown(base, 65534, 65534)
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                as_nobody(Path(base))
+                code = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
