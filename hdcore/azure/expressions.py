@@ -48,6 +48,11 @@ def read_space(data: Any, *, log_base: float | None = None) -> dict[str, Any]:
     return {name: reader.parameter(name, value) for name, value in space.items()}
 
 
+def read_parameter(data: Any, field: str, *, takes_null: bool = False) -> list[Any]:
+    """Return one serialised expression; `takes_null` lets a choice hold null, which Azure's files cannot."""
+    return _Reader(None, field=field, takes_null=takes_null).expression(data)
+
+
 def check_grid(space: dict[str, Any]) -> None:
     """Refuse a space that has no grid: every expression has to be a choice, nested ones too."""
     for name, expression in space.items():
@@ -70,22 +75,23 @@ def _first_not_choice(expression: Any) -> str | None:
 
 
 class _Reader:
-    def __init__(self, log_base: float | None) -> None:
+    def __init__(self, log_base: float | None, *, field: str = "", takes_null: bool = False) -> None:
         self._log_base = log_base
-        self._field = ""
-        self._place = ""
+        self._field = field
+        self._takes_null = takes_null
+        self._place = ""  # within a nested choice
 
     def parameter(self, name: str, data: Any) -> list[Any]:
         self._field = inner("search_space", name)
         self._place = ""
         if not NAME.fullmatch(name):
             self._fail("is no parameter name; use letters, digits and _, starting with a letter or _")
-        return self._expression(data)
+        return self.expression(data)
 
     def _fail(self, why: str) -> NoReturn:
         refuse(self._field, f"{self._place}: {why}" if self._place else why)
 
-    def _expression(self, data: Any) -> list[Any]:
+    def expression(self, data: Any) -> list[Any]:
         if not isinstance(data, dict):
             self._fail(f"is {shown(data)}; write an expression such as {{type: choice, values: [{shown(data)}]}}")
         if "type" not in data:
@@ -175,14 +181,14 @@ class _Reader:
             if not NAME.fullmatch(name):
                 self._fail("is no parameter name; use letters, digits and _, starting with a letter or _")
             if isinstance(data, dict):
-                nested[name] = self._expression(data)
+                nested[name] = self.expression(data)
             else:
                 nested[name] = self._constant("the constant", data)
         self._place = outer
         return nested
 
     def _constant(self, what: str, value: Any) -> Any:
-        if isinstance(value, (bool, int)):
+        if isinstance(value, (bool, int)) or (value is None and self._takes_null):
             return value
         if isinstance(value, float):
             if not math.isfinite(value):

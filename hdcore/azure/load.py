@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hdcore.azure import schema
+from hdcore.azure.component import is_component, read_component
 from hdcore.azure.expressions import check_grid, read_space
 from hdcore.azure.fields import MOST_RUNS, integer, mapping, optional_text, refuse, required, shown, text
 from hdcore.azure.reader import clean, read_file
@@ -125,18 +126,21 @@ def _specification(path: Path, local_inputs: Mapping[str, str], overrides: Mappi
     given_inputs = schema.read_inputs(data.get("inputs"))
     outputs = schema.read_outputs(data.get("outputs"))
     block = schema.read_hdcore(data.get("hdcore"))
-    trial = mapping(
-        required(data, "trial", "", "write the command that trains once, trial: {command: …}"),
-        "trial",
-        schema.TRIAL_KEYS,
-    )
-    command, code, variables = _read_trial(trial, folder, warnings)
+    trial = required(data, "trial", "", "write the command that trains once, trial: {command: …}")
+    base = folder
+    if is_component(trial):
+        component = read_component(trial, folder, searched=space, given=given_inputs)
+        trial, base = component.trial, component.folder
+        given_inputs = {**component.inputs, **given_inputs}
+        outputs = {**component.outputs, **outputs}
+    mapping(trial, "trial", schema.TRIAL_KEYS)
+    command, code, variables = _read_trial(trial, base, warnings)
     shell = block.get("shell", "auto")
     _check_command(command, shell, space, given_inputs, outputs, warnings)
     _check_instances(data, trial, warnings)
 
-    seed = _seed(sampler_seed, block.pop("seed", None), overrides.get("seed"))
-    limits, block = _override(limits, block, overrides)
+    seed = chosen_seed(sampler_seed, block.pop("seed", None), overrides.get("seed"))
+    limits, block = apply_overrides(limits, block, overrides)
     if overrides.get("name") is not None:
         name = schema.read_name(overrides["name"], "--name")
     return SweepSpec(
@@ -273,7 +277,8 @@ def _retyped(before: Any, words: str, name: str) -> Any:
     raise InputError(f"'{clean(words)}' is not {expected}", field=f"inputs.{name}", source="--input")
 
 
-def _seed(of_sampler: int | None, of_block: int | None, of_option: Any) -> int:
+def chosen_seed(of_sampler: int | None, of_block: int | None, of_option: Any) -> int:
+    """Return the option's seed, else the file's, else a new one: a stored sweep always has a seed."""
     if of_option is not None:
         return integer(of_option, "--seed", 0, schema.HIGHEST_SEED)
     if of_sampler is not None and of_block is not None and of_sampler != of_block:
@@ -284,7 +289,10 @@ def _seed(of_sampler: int | None, of_block: int | None, of_option: Any) -> int:
     return int.from_bytes(os.urandom(4), "big")
 
 
-def _override(limits: Limits, block: dict[str, Any], overrides: Mapping[str, Any]) -> tuple[Limits, dict[str, Any]]:
+def apply_overrides(
+    limits: Limits, block: dict[str, Any], overrides: Mapping[str, Any]
+) -> tuple[Limits, dict[str, Any]]:
+    """Put the command line's values over the file's limits and ``hdcore`` block."""
     for key in overrides:
         if key not in _OVERRIDES:
             raise TypeError(f"unknown override {key!r}")

@@ -15,31 +15,10 @@ _EXPANSION = re.compile(r"\$[A-Za-z_0-9{(@*#?$!-]")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z_0-9]*=")
 _CONTINUED_OPTION = re.compile(r"\n[ \t]*(?=-)")
 _BUILTINS = frozenset(
-    [
-        "!",
-        ".",
-        ":",
-        "{",
-        "alias",
-        "case",
-        "cd",
-        "eval",
-        "exec",
-        "exit",
-        "export",
-        "for",
-        "if",
-        "read",
-        "set",
-        "shift",
-        "trap",
-        "ulimit",
-        "umask",
-        "unset",
-        "until",
-        "wait",
-        "while",
-    ]
+    (
+        *("!", ".", ":", "{", "alias", "case", "cd", "eval", "exec", "exit", "export", "for", "if", "read", "set"),
+        *("shift", "trap", "ulimit", "umask", "unset", "until", "wait", "while"),
+    )
 )
 
 

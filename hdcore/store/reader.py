@@ -122,6 +122,12 @@ class StoreReader:
         with translated(self.folder.name):
             return queries.read_notes(self._connection, number)
 
+    def metric_rows(self) -> int:
+        """Return the number of reports of all runs and metrics, from the summary rows."""
+        with translated(self.folder.name):
+            count: int = self._connection.execute("SELECT coalesce(sum(count), 0) FROM summary").fetchone()[0]
+            return count
+
     def driver(self) -> DriverInfo | None:
         """Return who drives the sweep (`alive`), or who did; None if nobody ever has."""
         return read_driver(self.folder)
