@@ -274,12 +274,13 @@ class LocalExecutor:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         run.socket = ours
         run.is_lost, run.loss = False, None
+        held = () if run.lease is None else run.lease.fds
         with theirs:
             try:
-                self._spawner.send(run.token, theirs, run.request)
-            except (BrokenPipeError, ConnectionError):
+                self._spawner.send(run.token, theirs, run.request, held)
+            except ConnectionError:
                 self._restart_spawner()
-                self._spawner.send(run.token, theirs, run.request)
+                self._spawner.send(run.token, theirs, run.request, held)
         run.generation = self._spawner.generation
         self._selector.register(ours, selectors.EVENT_READ, lambda: self._on_record(run))
         if run.cancel is not None:
