@@ -17,11 +17,12 @@ from hdcore.records import BestRun, Limits, SweepSpec
 from hdcore.typing import Configuration, Goal, RunStatus
 
 if TYPE_CHECKING:
-    from hdcore.driver import Prepare
+    from hdcore.engine import Optimizer
     from hdcore.executors.base import Executor
-    from hdcore.observer import Observer
+    from hdcore.policies.base import Policy
     from hdcore.signals import StopSignals
-    from hdcore.store import Store
+    from hdcore.space import SearchSpace
+    from hdcore.store import Store, StoreReader
 
 CANCELED_BY_USER = "canceled by user"
 
