@@ -56,11 +56,8 @@ def sample(
             raise InputError(f"{word} is {value!r}; use a whole number from 0 up", field=word)
     streams = streams_of(fresh_seed() if seed is None else seed)
     encoder = space.encoder
-    is_level = [
-        OPERATIONS.get(column.distribution.name, OPERATIONS["levels"]) == OPERATIONS["levels"]
-        for column in space.columns
-    ]
-    place = np.array([is_level[:j].count(levels) for j, levels in enumerate(is_level)], np.int64)
+    is_level = [column.distribution.name in ("choice", "randint") for column in space.columns]
+    place = np.array([is_level[:j].count(kind) for j, kind in enumerate(is_level)], np.int64)
     values = np.empty((is_level.count(False), n))
     levels = np.empty((is_level.count(True), n), np.int64)
     encoder.plan.sample(streams, start, values, levels, place)
@@ -75,7 +72,8 @@ def _column(node: Any, drawn: list[npt.NDArray[Any]], n: int, encoder: Any) -> n
         column: npt.NDArray[Any] = drawn[node.column]
         return column
     if not any(isinstance(option, Tree) for option in node.options):
-        return as_array(node.options).take(drawn[node.column])
+        taken: npt.NDArray[Any] = as_array(node.options).take(drawn[node.column])
+        return taken
     out = np.empty(n, object)
     first, last = node.column, _last_column(node)
     numbers = np.full((n, last + 1), np.nan)
