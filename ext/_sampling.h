@@ -39,6 +39,12 @@ void hd_seed_init(hd_seed *seed, const uint32_t *words, int64_t count);
 void hd_stream_block(const hd_seed *seed, uint64_t start, uint64_t skip, int64_t rows, int64_t columns, double *out,
                      int64_t row_step, int64_t column_step);
 
+/* Sobol points start … start + rows - 1, rows <= HD_BLOCK, row-major; `keys` NULL: not scrambled. */
+int hd_sobol_dimensions(void);
+void hd_sobol_directions(int dimensions, uint32_t *out);
+void hd_sobol_block(const uint32_t *directions, const uint64_t *keys, uint64_t start, int64_t rows, int64_t columns,
+                    double *out);
+
 /* One column of a block. */
 void hd_decode_block(const hd_column *column, const double *u, double *value, int64_t rows);
 void hd_level_block(const hd_column *column, const double *u, int64_t *level, int64_t rows);

@@ -22,6 +22,10 @@ cdef extern from "_sampling.h" nogil:
     void hd_seed_init(hd_seed *seed, const uint32_t *words, int64_t count)
     void hd_stream_block(const hd_seed *seed, uint64_t start, uint64_t skip, int64_t rows, int64_t columns, double *out,
                          int64_t row_step, int64_t column_step)
+    int hd_sobol_dimensions()
+    void hd_sobol_directions(int dimensions, uint32_t *out)
+    void hd_sobol_block(const uint32_t *directions, const uint64_t *keys, uint64_t start, int64_t rows, int64_t columns,
+                        double *out)
     void hd_decode_block(const hd_column *column, const double *u, double *value, int64_t rows)
     void hd_level_block(const hd_column *column, const double *u, int64_t *level, int64_t rows)
     void hd_snap_block(const hd_column *column, double *u, int64_t rows)
@@ -63,6 +67,58 @@ cdef class Streams:
         if n:
             with nogil:
                 hd_stream_block(&self.seed, number, skip, 1, n, &out[0, 0], n, 1)
+
+
+cdef class Sobol:
+    """Sobol points of up to `sobol_dimensions` dimensions and 2**32 points.
+
+    Parameters
+    ----------
+    d : int
+        Dimensions.
+    keys : buffer of uint64, shape (d,) or (0,)
+        One key a dimension for Owen's scrambling; empty: not scrambled.
+    """
+
+    cdef Py_ssize_t d
+    cdef uint32_t *directions
+    cdef uint64_t *keys
+
+    def __cinit__(self, Py_ssize_t d, const uint64_t[::1] keys not None):
+        cdef Py_ssize_t j
+        if not 0 <= d <= hd_sobol_dimensions():
+            raise ValueError(f"{d} dimensions; the table has {hd_sobol_dimensions()}")
+        self.d = d
+        self.directions = <uint32_t *>malloc((32 * d + 1) * sizeof(uint32_t))
+        if self.directions == NULL:
+            raise MemoryError("no memory for direction numbers")
+        hd_sobol_directions(d, self.directions)
+        if keys.shape[0] and keys.shape[0] >= d:
+            self.keys = <uint64_t *>malloc(d * sizeof(uint64_t) + 1)
+            if self.keys == NULL:
+                raise MemoryError("no memory for keys")
+            for j in range(d):
+                self.keys[j] = keys[j]
+
+    def __dealloc__(self):
+        free(self.directions)
+        free(self.keys)
+
+    def fill(self, uint64_t start, double[:, ::1] out not None):
+        """Fill `out`, shape (n, d), with points start … start + n - 1, which lie below 2**32."""
+        cdef Py_ssize_t n = out.shape[0], at = 0, rows
+        if n == 0 or self.d == 0:
+            return
+        with nogil:
+            while at < n:
+                rows = min(n - at, <Py_ssize_t>HD_BLOCK)
+                hd_sobol_block(self.directions, self.keys, start + at, rows, self.d, &out[at, 0])
+                at += rows
+
+
+def sobol_dimensions():
+    """Dimensions that the table of direction numbers has."""
+    return hd_sobol_dimensions()
 
 
 cdef class Plan:

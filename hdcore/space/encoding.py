@@ -133,18 +133,19 @@ class Encoder:
         for name, column, options in self._tables:
             configuration[name] = options[int(numbers[column])]
         for name, node in self._makers:
-            configuration[name] = self._value(node, numbers)
+            configuration[name] = self.value(node, numbers)
         return configuration
 
-    def _value(self, node: Any, numbers: list[float]) -> Any:
+    def value(self, node: Any, numbers: list[float]) -> Any:
+        """Return the value of a node, given the number of each column; new objects throughout."""
         if isinstance(node, Tree):
-            return {name: self._value(inner, numbers) for name, inner in node.items()}
+            return {name: self.value(inner, numbers) for name, inner in node.items()}
         if isinstance(node, Constant):
             return copy.deepcopy(node.value)
         number = numbers[node.column]
         if isinstance(node, Branch):
             option = node.options[int(number)]
-            return self._value(option, numbers) if isinstance(option, Tree) else copy.deepcopy(option)
+            return self.value(option, numbers) if isinstance(option, Tree) else copy.deepcopy(option)
         return int(number) if isinstance(self.columns[node.column].distribution, RandInt) else number
 
 
