@@ -34,7 +34,7 @@ class Device:
 
 
 def _nvml() -> Any | None:
-    """The binding with NVML initialised; None without GPUs. NVML stays initialised: that takes seconds on some machines."""
+    """The binding with NVML initialised, which takes seconds on some machines and so happens once; None without GPUs."""
     global _is_initialised
     try:
         import pynvml

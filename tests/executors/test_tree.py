@@ -227,7 +227,7 @@ import os, sys, time
 if os.fork() == 0:
     os.setsid()
 with open(sys.argv[1], "a") as file:
-    file.write(f"{os.getpid()}\n")
+    file.write(f"{os.getpid()} ")
 time.sleep(600)
 """
         it.start(make_launch(tmp_path, argv=[*python(code), str(tmp_path / "pids")]))
