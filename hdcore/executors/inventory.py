@@ -34,7 +34,7 @@ class Device:
 
 
 def _nvml() -> Any | None:
-    """The binding with NVML initialised, which takes seconds on some machines and so happens once; None without GPUs."""
+    """The binding with NVML initialised, done once as it takes seconds on some machines; None without GPUs."""
     global _is_initialised
     try:
         import pynvml
