@@ -42,7 +42,9 @@ class Spawner:
     def _begin(self) -> socket.socket:
         now = time.monotonic()
         if len(self._starts) == MOST_RESTARTS and now - self._starts[0] < RESTART_WINDOW_S:
-            raise ExecutorError(f"the process that starts runs died {MOST_RESTARTS} times within {RESTART_WINDOW_S:g} s")
+            raise ExecutorError(
+                f"the process that starts runs died {MOST_RESTARTS} times within {RESTART_WINDOW_S:g} s"
+            )
         self._starts.append(now)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:

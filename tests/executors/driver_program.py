@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from executors.helpers import make_launch
+
 from hdcore.executors.local import LocalExecutor
 
 if __name__ == "__main__":

@@ -10,8 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from executors.helpers import (
+    children_of,
+    events_until,
+    executor,
+    is_alive,
+    make_launch,
+    python,
+    run_to_end,
+    start_and_wait,
+    wait_for,
+)
 
-from executors.helpers import children_of, events_until, executor, is_alive, make_launch, python, run_to_end, start_and_wait, wait_for
 from hdcore.errors import ExecutorError, InputError
 from hdcore.executors.devices import Device, Devices, select, visible
 from hdcore.executors.leases import lease_folder
@@ -34,7 +44,13 @@ def ask(folder: Path, machine: str | None, code: str, **environment: str) -> Any
     program = f"import json\nfrom hdcore.executors.devices import *\n{code}\nprint(json.dumps(result))"
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, "LD_LIBRARY_PATH": os.environ["FAKE_FOLDER"], "FAKE_NVML": str(state), "PYTHONPATH": str(ROOT), **environment},
+        env={
+            **os.environ,
+            "LD_LIBRARY_PATH": os.environ["FAKE_FOLDER"],
+            "FAKE_NVML": str(state),
+            "PYTHONPATH": str(ROOT),
+            **environment,
+        },
         capture_output=True,
         text=True,
     )
@@ -59,7 +75,9 @@ def test_the_inventory_is_what_the_driver_has(machine: Path, state: str | None, 
 
 
 def test_a_device_is_described(machine: Path) -> None:
-    [found] = ask(machine, "GPU-x Tesla 1024 1 ok\n", "import dataclasses; result = [dataclasses.asdict(d) for d in inventory()]")
+    [found] = ask(
+        machine, "GPU-x Tesla 1024 1 ok\n", "import dataclasses; result = [dataclasses.asdict(d) for d in inventory()]"
+    )
     assert found == {
         "index": "0",
         "name": "Tesla",
@@ -72,7 +90,11 @@ def test_a_device_is_described(machine: Path) -> None:
 
 
 def test_a_partitioned_gpu_is_replaced_by_its_instances(machine: Path) -> None:
-    found = ask(machine, PARTITIONED, "result = [(d.index, d.uuid, d.bus_id[-7:-5], d.memory_total_bytes >> 20) for d in inventory()]")
+    found = ask(
+        machine,
+        PARTITIONED,
+        "result = [(d.index, d.uuid, d.bus_id[-7:-5], d.memory_total_bytes >> 20) for d in inventory()]",
+    )
     assert found == [["0", "GPU-0", "01", 24576], ["1:0", "MIG-a", "02", 4096], ["1:2", "MIG-c", "02", 4096]]
 
 
@@ -141,7 +163,9 @@ def test_a_gpu_that_is_not_there_is_named() -> None:
     assert caught.value.field == "--gpus"
 
 
-MASK = python("import json, os; json.dump({k: v for k, v in os.environ.items() if k.startswith('CUDA')}, open('mask', 'w'))")
+MASK = python(
+    "import json, os; json.dump({k: v for k, v in os.environ.items() if k.startswith('CUDA')}, open('mask', 'w'))"
+)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +220,9 @@ def test_a_failed_lease_of_several_devices_takes_none() -> None:
     assert two.free(2) == 1
 
 
-@pytest.mark.parametrize(("share", "runs"), [(0.5, 2), (1 / 3, 3), (0.33, 3), (0.25, 4), (1 / 7, 7), (0.1, 10), (0.7, 1)])
+@pytest.mark.parametrize(
+    ("share", "runs"), [(0.5, 2), (1 / 3, 3), (0.33, 3), (0.25, 4), (1 / 7, 7), (0.1, 10), (0.7, 1)]
+)
 def test_fractions_share_a_device(share: float, runs: int) -> None:
     one = devices(1)
     assert one.most_runs(share) == one.free(share) == runs
