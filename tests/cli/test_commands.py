@@ -394,15 +394,15 @@ def test_a_full_disk_is_exit_code_4(place: Path) -> None:
     import resource
 
     def small_files() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
-    path = sweep_file(place, "--steps 3000", runs=3)
+    path = sweep_file(place, "--steps 6000", runs=3)
     done = call(place, "run", str(path), preexec_fn=small_files)
     one_line(done, 4, "s")
     assert call(place, "resume", "s").returncode == 0
     assert {run["status"] for run in show(place)["runs"]} == {"Completed"}
-    assert {len(run["metrics"]["loss"]) for run in show(place)["runs"]} == {3000}
+    assert {len(run["metrics"]["loss"]) for run in show(place)["runs"]} == {6000}
 
 
 def test_a_reader_that_leaves_early_is_no_error(place: Path) -> None:
