@@ -1,9 +1,9 @@
 """Leases of devices between all sweeps of one user, kept by the kernel.
 
-Each device has a file of `UNITS` imaginary bytes in a folder of the user; whoever uses a share of the device holds a lock on as many
-bytes. A whole device is the whole range, so it excludes every share, and shares of different sizes fit together
-without any bookkeeping. The locks belong to the open file (OFD locks): they are freed when it is closed, and so at
-any death of the process; nothing is stored and nothing can be stale.
+Each device has a file of `UNITS` imaginary bytes in a folder of the user; whoever uses a share of the device holds a
+lock on as many bytes. A whole device is the whole range, so it excludes every share, and shares of different sizes
+fit together without any bookkeeping. The locks belong to the open file (OFD locks): they are freed when it is closed,
+and so at any death of the process; nothing is stored and nothing can be stale.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def lease_folder() -> Path:
     except OSError as error:
         raise ExecutorError(f"no folder for device leases: {error}") from error
     if not stat.S_ISDIR(state.st_mode) or state.st_uid != uid or state.st_mode & 0o022:
-        raise ExecutorError(f"{folder} is not a folder that only you can write to; remove it, device leases are kept there")
+        raise ExecutorError(
+            f"{folder} is not a folder that only you can write to; remove it, device leases are kept there"
+        )
     return folder
 
 

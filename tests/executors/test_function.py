@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from executors.helpers import (
     children_of,
     events_until,
@@ -28,6 +27,7 @@ from executors.helpers import (
     run_to_end,
     wait_for,
 )
+
 from hdcore.executors.leftovers import end_leftovers
 from hdcore.executors.local import LocalExecutor
 from hdcore.records import Launch, RunEnd
@@ -92,7 +92,7 @@ def test_the_process_looks_like_a_fresh_one(tmp_path: Path, monkeypatch: pytest.
         atexit.register(lambda: print("own exit handler"))
         print(os.getcwd() == str(tmp_path / "0000"), os.environ["MINE"], "ONLY_OF_THE_DRIVER" in os.environ)
         print(sys.stdin.read() == "", os.getsid(0) == os.getpid(), signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
-        open(os.environ["HDCORE_REPORT"] + ".random", "w").write(repr(random.random()))
+        Path(os.environ["HDCORE_REPORT"] + ".random").write_text(repr(random.random()))
 
     environment = {"PATH": os.environ["PATH"], "MINE": "é", "HDCORE_REPORT": str(tmp_path / "0000/reports.jsonl")}
     try:
