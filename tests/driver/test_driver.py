@@ -123,7 +123,7 @@ def test_the_policy_ends_a_run_at_the_interval_of_its_word(root: Path) -> None:
     status, _ = go(root, make_spec(3, policy=policy), executor)
     _, runs, _ = stored(root)
     assert status is RunStatus.COMPLETED
-    assert [run.status for run in runs] == [RunStatus.COMPLETED, RunStatus.COMPLETED, RunStatus.CANCELED]
+    assert [run.status for run in runs] == [RunStatus.COMPLETED, RunStatus.CANCELED, RunStatus.CANCELED]
     assert runs[2].reason == "median stopping at interval 2"
     assert runs[2].value == 2.0
 
