@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,10 +47,10 @@ def the_end(it: LocalExecutor) -> RunEnd:
 
 
 @contextmanager
-def driver(folder: Path, argv: list[str], mark: str = "mark") -> Iterator[subprocess.Popen[bytes]]:
+def driver(folder: Path, argv: list[str], mark: str = "") -> Iterator[subprocess.Popen[bytes]]:
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("driver_program.py")), str(folder), mark, *argv],
+        [sys.executable, str(Path(__file__).with_name("driver_program.py")), str(folder), mark or uuid.uuid4().hex, *argv],
         env={**os.environ, "PYTHONPATH": path},
     )
     try:
@@ -254,10 +255,11 @@ def test_a_signal_to_the_shim_does_not_end_the_run(tmp_path: Path) -> None:
 
 
 def test_what_outlived_driver_spawner_and_shim_is_found_by_its_mark_and_ended(tmp_path: Path) -> None:
+    mark = uuid.uuid4().hex
     argv, pids = descendants(tmp_path, "stay")
-    stranger = subprocess.Popen(["sleep", "600"], env={**os.environ, "HDCORE_RUN": "mark2/0/1 other/0/1"})
+    stranger = subprocess.Popen(["sleep", "600"], env={**os.environ, "HDCORE_RUN": f"{mark}2/0/1 other/0/1"})
     try:
-        with driver(tmp_path, argv) as process:
+        with driver(tmp_path, argv, mark) as process:
             alive = numbers_in(pids, 5)
             [spawner] = numbers_in(tmp_path / "spawner", 1)
             for pid in [process.pid, spawner, *children_of(spawner)]:
@@ -268,10 +270,10 @@ def test_what_outlived_driver_spawner_and_shim_is_found_by_its_mark_and_ended(tm
             without_mark = [
                 p for p in alive if is_alive(p) and b"HDCORE_RUN" not in Path(f"/proc/{p}/environ").read_bytes()
             ]
-            ended = {leftover.pid for leftover in end_leftovers("mark")}
+            ended = {leftover.pid for leftover in end_leftovers(mark)}
             assert not [pid for pid in alive if is_alive(pid) and pid not in without_mark]
             assert ended <= set(alive)
-            assert end_leftovers("mark") == []
+            assert end_leftovers(mark) == []
             assert stranger.poll() is None
     finally:
         stranger.kill()
@@ -280,25 +282,27 @@ def test_what_outlived_driver_spawner_and_shim_is_found_by_its_mark_and_ended(tm
             os.kill(pid, signal.SIGKILL)
 
 
-def test_leftovers_below_a_marked_process_are_ended_without_a_mark(tmp_path: Path) -> None:
+def test_leftovers_below_a_marked_process_are_ended_without_a_mark() -> None:
+    mark = uuid.uuid4().hex
     code = "import subprocess, sys; p = subprocess.Popen(['sleep', '600'], env={}); print(p.pid, flush=True); p.wait()"
     parent = subprocess.Popen(
-        python(code), env={**os.environ, "HDCORE_RUN": "outer/1/1 inner/0/1"}, stdout=subprocess.PIPE
+        python(code), env={**os.environ, "HDCORE_RUN": f"outer/1/1 {mark}/0/1"}, stdout=subprocess.PIPE
     )
     assert parent.stdout is not None
     with parent:
         child = int(parent.stdout.readline())
-        ended = end_leftovers("inner", run=(0, 1))
+        ended = end_leftovers(mark, run=(0, 1))
         assert {leftover.pid for leftover in ended} == {parent.pid, child}
         assert "sleep 600" in {leftover.command for leftover in ended}
         assert parent.wait() == -signal.SIGKILL
 
 
-def test_the_caller_is_not_its_own_leftover(tmp_path: Path) -> None:
-    code = "from hdcore.executors.leftovers import end_leftovers; print(end_leftovers('mark'))"
+def test_the_caller_is_not_its_own_leftover() -> None:
+    mark = uuid.uuid4().hex
+    code = f"from hdcore.executors.leftovers import end_leftovers; print(end_leftovers('{mark}'))"
     result = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "HDCORE_RUN": "mark/0/1", "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "HDCORE_RUN": f"{mark}/0/1", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )
