@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from executors.helpers import (
     children_of,
     descendants,
@@ -27,7 +28,8 @@ from executors.helpers import (
     wait_for,
 )
 
-from hdcore.executors import local
+from hdcore.errors import ExecutorError
+from hdcore.executors import local, spawner
 from hdcore.executors.function import fork_spawner
 from hdcore.executors.leftovers import end_leftovers
 from hdcore.executors.local import LocalExecutor
@@ -50,7 +52,13 @@ def the_end(it: LocalExecutor) -> RunEnd:
 def driver(folder: Path, argv: list[str], mark: str = "") -> Iterator[subprocess.Popen[bytes]]:
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("driver_program.py")), str(folder), mark or uuid.uuid4().hex, *argv],
+        [
+            sys.executable,
+            str(Path(__file__).with_name("driver_program.py")),
+            str(folder),
+            mark or uuid.uuid4().hex,
+            *argv,
+        ],
         env={**os.environ, "PYTHONPATH": path},
     )
     try:
@@ -349,3 +357,18 @@ def test_an_ordinary_user_needs_nothing_more(tmp_path: Path) -> None:
             finally:
                 os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_spawner_that_cannot_live_is_given_up_with_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "broken.so"
+    broken.write_bytes(b"not a library")
+    with executor(1) as it:
+        monkeypatch.setattr(spawner.shim, "__file__", str(broken))
+        os.kill(it._spawner.pid, signal.SIGKILL)
+        end, _ = run_to_end(it, make_launch(tmp_path))
+        assert end.reason is not None
+        assert end.reason.startswith("cannot start 'true': the process that starts runs died: ImportError: ")
+        with pytest.raises(ExecutorError, match=r"died 10 times within 60 s: ImportError: .*broken\.so"):
+            events_until(it, lambda event: False)
