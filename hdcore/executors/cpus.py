@@ -1,9 +1,9 @@
 """CPU slots: how many runs fit on this machine, where each may run, how many threads it starts.
 
-Two effects are kept apart. The thread variables (OMP_NUM_THREADS and its family) are `cpus_per_run`: what the user asked
-for. The affinity of a slot is its equal share of the CPUs, at least `cpus_per_run`: with few slots on a large machine
-a run may still use idle CPUs (data loaders), and no two slots overlap. With more runs than CPUs there is no fair share and the
-affinity is left alone.
+Two effects are kept apart. The thread variables (OMP_NUM_THREADS and its family) are `cpus_per_run`: what the user
+asked for. The affinity of a slot is its equal share of the CPUs, at least `cpus_per_run`: with few slots on a large
+machine a run may still use idle CPUs (data loaders), and no two slots overlap. With more runs than CPUs there is no
+fair share and the affinity is left alone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ def usable_cpus(*, sys: Path = Path("/sys/devices/system/cpu"), cgroup: Path = P
 
     A container's CPU quota shortens the list: its processes may run on any CPU, but only on so many at a time.
     """
-    cpus = sorted(os.sched_getaffinity(0), key=lambda cpu: (_number(sys, cpu, "physical_package_id"), _number(sys, cpu, "core_id"), cpu))
+    cpus = sorted(
+        os.sched_getaffinity(0),
+        key=lambda cpu: (_number(sys, cpu, "physical_package_id"), _number(sys, cpu, "core_id"), cpu),
+    )
     quota = _quota(cgroup)
     return cpus if quota is None else cpus[: max(1, int(quota))]
 

@@ -23,13 +23,28 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from hdcore.errors import ExecutorError
 from hdcore.executors import cpus, outcome
 from hdcore.executors.leftovers import MARK_VARIABLE, end_leftovers, process_name, run_mark
-from hdcore.executors.protocol import CANCEL, COMMAND, NS, RECORD, Bounds, Flags, Kind, Notice, NoticeKind, Record, pack_request
+from hdcore.executors.protocol import (
+    CANCEL,
+    COMMAND,
+    NS,
+    RECORD,
+    Bounds,
+    Flags,
+    Kind,
+    Notice,
+    NoticeKind,
+    Record,
+    pack_request,
+)
 from hdcore.executors.spawner import Spawner
 from hdcore.executors.tail import ReportTail, ReportWatch
 from hdcore.records import Event, Launch, Reports, RunEnd, RunStarted
+from hdcore.typing import RunStatus
 
 if TYPE_CHECKING:
     from hdcore.executors.devices import Devices, Lease
@@ -48,7 +63,9 @@ _executors: weakref.WeakSet[LocalExecutor] = weakref.WeakSet()
 class _Live:
     """What the executor knows of a run between start and end."""
 
-    def __init__(self, launch: Launch, slot: int, token: int, tail: ReportTail, request: bytes, lease: Lease | None) -> None:
+    def __init__(
+        self, launch: Launch, slot: int, token: int, tail: ReportTail, request: bytes, lease: Lease | None
+    ) -> None:
         self.launch = launch
         self.slot = slot
         self.token = token
@@ -83,8 +100,9 @@ class LocalExecutor:
     gpus_per_run, cpus_per_run
         What each run of this sweep asks for; `capacity` counts with them.
     function : callable or None
-        Called as ``function(configuration, run)`` in each run's process instead of executing `Launch.argv`. The spawner is forked
-        from this process right here, so it inherits everything that is loaded; make the executor before opening stores.
+        Called as ``function(configuration, run)`` in each run's process instead of executing `Launch.argv`. The
+        spawner is forked from this process right here, so it inherits everything that is loaded; make the executor
+        before opening stores.
     mark : str or None
         Name of the sweep in the environment of its runs, by which `end_leftovers` finds them; random if not given.
     kill_grace_s : float
@@ -124,7 +142,9 @@ class LocalExecutor:
         self._shares = cpus.shares(usable, slots, cpus_per_run)
         self._free = list(range(slots))
         self._live: dict[int, _Live] = {}
-        self._stuck: list[_Live] = []  # ended for the driver, but a process of theirs will not die: their slots are not free
+        self._stuck: list[
+            _Live
+        ] = []  # ended for the driver, but a process of theirs will not die: their slots are not free
         self._tokens: dict[int, _Live] = {}
         self._next_token = 1
         self._events: list[Event] = []
@@ -271,22 +291,23 @@ class LocalExecutor:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         run.socket = ours
         run.is_lost, run.loss = False, None
+        held = () if run.lease is None else run.lease.fds
         with theirs:
             try:
-                self._spawner.send(run.token, theirs, run.request)
-            except (BrokenPipeError, ConnectionError):
+                self._spawner.send(run.token, theirs, run.request, held)
+            except ConnectionError:
                 self._restart_spawner()
-                self._spawner.send(run.token, theirs, run.request)
+                self._spawner.send(run.token, theirs, run.request, held)
         run.generation = self._spawner.generation
         self._selector.register(ours, selectors.EVENT_READ, lambda: self._on_record(run))
         if run.cancel is not None:
             self._send_cancel(run)
 
-    def _fork(self, control: socket.socket) -> int:
+    def _fork(self, control: socket.socket, ours: socket.socket) -> int:
         from hdcore.executors.function import fork_spawner
 
         assert self._function is not None
-        return fork_spawner(control, self._function, self._private_fds)
+        return fork_spawner(control, self._function, self._private_fds() | {ours.fileno()})
 
     @staticmethod
     def _private_fds() -> set[int]:
@@ -406,12 +427,14 @@ class LocalExecutor:
                 continue  # RunStarted comes first, and marks the run as grown
             rows, dropped, is_more = run.tail.read(is_final=run.end is not None)
             if rows or dropped:
-                self._events.append(
-                    Reports(number, run.launch.attempt, tuple(rows), run.tail.offset, dropped)
-                )
+                self._events.append(Reports(number, run.launch.attempt, tuple(rows), run.tail.offset, dropped))
             if is_more:
                 self._grown[number] = None  # at the end of the queue: one flood does not starve the others
             elif run.end is not None:
+                if run.end.status is RunStatus.COMPLETED and run.tail.is_incomplete():
+                    run.end = msgspec.structs.replace(
+                        run.end, status=RunStatus.FAILED, reason="reports lost: disk full"
+                    )
                 self._events.append(run.end)
                 self._retire(run)
                 if run.is_unkillable:

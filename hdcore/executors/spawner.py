@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hdcore._native import shim
@@ -27,11 +27,12 @@ class Spawner:
     Parameters
     ----------
     fork : callable or None
-        None: a bare interpreter that executes commands. Else called as ``fork(control)`` to make the process that serves
-        on the socket `control`, by forking this one; returns its pid. For runs of a Python function.
+        None: a bare interpreter that executes commands. Else called as ``fork(control, ours)`` to make the process that
+        serves on the socket `control`, by forking this one; returns its pid. The copy must give up `ours`, the driver's
+        end: it would never see the driver die. For runs of a Python function.
     """
 
-    def __init__(self, fork: Callable[[socket.socket], int] | None = None) -> None:
+    def __init__(self, fork: Callable[[socket.socket, socket.socket], int] | None = None) -> None:
         self._fork = fork
         self._starts: deque[float] = deque(maxlen=MOST_RESTARTS)
         self.generation = 0
@@ -41,12 +42,14 @@ class Spawner:
     def _begin(self) -> socket.socket:
         now = time.monotonic()
         if len(self._starts) == MOST_RESTARTS and now - self._starts[0] < RESTART_WINDOW_S:
-            raise ExecutorError(f"the process that starts runs died {MOST_RESTARTS} times within {RESTART_WINDOW_S:g} s")
+            raise ExecutorError(
+                f"the process that starts runs died {MOST_RESTARTS} times within {RESTART_WINDOW_S:g} s"
+            )
         self._starts.append(now)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             if self._fork is not None:
-                self.pid = self._fork(theirs)
+                self.pid = self._fork(theirs, ours)
             else:
                 self.pid = _start_helper(theirs)
         self.generation += 1
@@ -58,8 +61,8 @@ class Spawner:
         self._reap(block_s=1.0)
         self.socket = self._begin()
 
-    def send(self, token: int, control: socket.socket, request: bytes) -> None:
-        """Hand over a run: its end of the socket and what to start.
+    def send(self, token: int, control: socket.socket, request: bytes, held: Sequence[int] = ()) -> None:
+        """Hand over a run: its end of the socket, what to start, and descriptors that stay open until its tree is gone.
 
         Raises
         ------
@@ -71,7 +74,7 @@ class Spawner:
             view = memoryview(request)
             while view:
                 view = view[os.write(memory, view) :]
-            socket.send_fds(self.socket, [TOKEN.pack(token)], [control.fileno(), memory])
+            socket.send_fds(self.socket, [TOKEN.pack(token)], [control.fileno(), memory, *held])
         finally:
             os.close(memory)
 

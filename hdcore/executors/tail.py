@@ -64,6 +64,12 @@ class ReportTail:
         self._names.add(name)
         return True
 
+    def is_incomplete(self) -> bool:
+        """Whether the run has ended with reports that it could not write: then its history has a gap."""
+        from hdcore.store.wire import is_incomplete
+
+        return is_incomplete(self.fd)
+
     def close(self) -> None:
         if self.fd >= 0:
             os.close(self.fd)
