@@ -8,6 +8,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,10 @@ def check_runnable(spec: SweepSpec) -> None:
     from hdcore.engine import Optimizer
 
     if spec.executor != "local":
-        raise InputError(f"{spec.executor!r} is not available; use 'local'", field="hdcore.executor")
+        raise InputError(f"{spec.executor!r} is not available here; use 'local'", field="hdcore.executor")
+    for key in ("resume_from", "resume_runs"):
+        if getattr(spec, key):
+            raise InputError("this version cannot start from earlier sweeps; leave it out", field=f"hdcore.{key}")
     Optimizer(spec.space, sampler=spec.sampler, goal=spec.goal, policy=spec.policy, seed=spec.seed)
 
 
@@ -260,7 +264,7 @@ class Sweep:
             If pandas is not installed; `runs` needs nothing.
         """
         try:
-            import pandas as pd
+            pd = import_module("pandas")
         except ImportError:
             raise ImportError("Sweep.to_frame needs pandas; install it, or use Sweep.runs") from None
         rows = []

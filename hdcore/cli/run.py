@@ -166,9 +166,8 @@ def _drive(
         with StoreReader.open(store.folder) as reader:
             write(to_json_text(sweep_document(reader)))
     else:
-        from hdcore.views.plain import summary
-
         from hdcore.store import find_root
+        from hdcore.views.plain import summary
 
         for line in summary(view, root=None if root == find_root() else root):
             write(line)

@@ -144,9 +144,13 @@ def _show_sweep(reader: StoreReader, most: int | None) -> None:
     elif sweep.status is RunStatus.QUEUED:
         reason += f"; go on with `hdcore resume {spec.name}`"
     write(f"{spec.name}  {head['status']}{reason}")
-    write(
-        f"{spec.goal.value} {printable(spec.metric)} · {head['sampler']} · {policy_line(spec.policy)} · seed {spec.seed}"
-    )
+    about = [
+        f"{spec.goal.value} {printable(spec.metric)}",
+        head["sampler"],
+        policy_line(spec.policy),
+        f"seed {spec.seed}",
+    ]
+    write(" · ".join(about))
     write(_count_line(runs, sweep, driven))
     best = reader.best()
     if best is not None:

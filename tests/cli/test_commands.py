@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,10 @@ if number in o.fail.split(","):
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
+def place(tmp_path: Path) -> Path:
     tmp_path.chmod(0o700)
     (tmp_path / "train.py").write_text(REPORT)
-    yield tmp_path
+    return tmp_path
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -160,7 +160,7 @@ def test_a_sweep_runs_to_its_end_and_show_has_the_shape_of_the_interface(place: 
     assert document["policy"] is None
     run = document["runs"][2]
     expected = ["number", "id", "status", "reason", "attempt", "configuration", "value", "metrics", "devices"]
-    assert set([*expected, "started", "ended", "duration_s"]) <= set(run)
+    assert {*expected, "started", "ended", "duration_s"} <= set(run)
     x = run["configuration"]["x"]
     assert run["metrics"] == {"loss": [[10, x + 1], [20, x + 1 / 2], [30, x + 1 / 3]]}
     assert run["value"] == x + 1 / 3
@@ -233,8 +233,10 @@ def test_failures_are_told_and_strict_makes_them_count(place: Path) -> None:
 
 
 def test_a_failing_run_is_tried_again(place: Path) -> None:
-    (place / "flaky.sh").write_text('[ "$HDCORE_ATTEMPT" = 2 ] && echo \'{"name": "loss", "value": 1}\' >> $HDCORE_REPORT')
-    path = sweep_file(place, runs=2, hdcore={"retries": 1}, trial={"command": "sh flaky.sh ${{search_space.x}}", "code": "."})
+    line = '{"name": "loss", "value": 1}'
+    (place / "flaky.sh").write_text(f"[ $HDCORE_ATTEMPT = 2 ] && echo '{line}' >> $HDCORE_REPORT")
+    trial = {"command": "sh flaky.sh ${{search_space.x}}", "code": "."}
+    path = sweep_file(place, runs=2, hdcore={"retries": 1}, trial=trial)
     assert call(place, "run", str(path)).returncode == 0
     assert [(run["status"], run["attempt"]) for run in show(place)["runs"]] == [("Completed", 2)] * 2
 
@@ -269,9 +271,11 @@ def test_killed_in_the_middle_and_resumed_the_table_is_the_same(place: Path) -> 
 
     driver = start(place, "run", str(path))
     finished = until(
-        lambda: (place / ".hdcore/sweeps/s").exists()
-        and [r for r in show(place)["runs"] if r["status"] == "Completed"][2:]
-        and show(place)["runs"]
+        lambda: (
+            (place / ".hdcore/sweeps/s").exists()
+            and [r for r in show(place)["runs"] if r["status"] == "Completed"][2:]
+            and show(place)["runs"]
+        )
     )
     os.kill(driver.pid, signal.SIGKILL)
     driver.communicate()
@@ -408,9 +412,8 @@ def test_a_full_disk_is_exit_code_4(place: Path) -> None:
 def test_a_reader_that_leaves_early_is_no_error(place: Path) -> None:
     assert call(place, "run", str(sweep_file(place, runs=1))).returncode == 0
     command = f"{sys.executable} -m hdcore show s --json | head -c 10"
-    done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", command], cwd=place, env=environment(), capture_output=True, text=True, timeout=60
-    )
+    shell = ["bash", "-o", "pipefail", "-c", command]
+    done = subprocess.run(shell, cwd=place, env=environment(), capture_output=True, text=True, timeout=60)
     assert done.stderr == ""
 
 

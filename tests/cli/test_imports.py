@@ -86,7 +86,8 @@ def test_a_random_sweep_starts_without_scipy_numba_and_sklearn(finished: Path) -
 
 
 @pytest.mark.parametrize(
-    "arguments", [("list",), ("list", "--json"), ("show", "s"), ("show", "s", "--json"), ("export", "s", "--format", "csv")]
+    "arguments",
+    [("list",), ("list", "--json"), ("show", "s"), ("show", "s", "--json"), ("export", "s", "--format", "csv")],
 )
 def test_looking_at_sweeps_needs_no_numpy(finished: Path, arguments: tuple[str, ...]) -> None:
     assert not modules_after(CALL, *arguments, cwd=finished) & (JIT | {"numpy", "yaml", "pynvml"})
