@@ -34,7 +34,7 @@ class Device:
 
 
 def _nvml() -> Any | None:
-    """The binding with NVML initialised; None without GPUs. NVML stays initialised: that takes seconds on some machines."""
+    """The binding with NVML initialised, done once as it takes seconds on some machines; None without GPUs."""
     global _is_initialised
     try:
         import pynvml

@@ -1,4 +1,4 @@
-"""Leases of devices between all sweeps of one user, kept by the kernel.
+"""Leases of devices and CPUs between all sweeps of one user, kept by the kernel.
 
 Each device has a file of `UNITS` imaginary bytes in a folder of the user; whoever uses a share of the device holds a
 lock on as many bytes. A whole device is the whole range, so it excludes every share, and shares of different sizes
@@ -45,15 +45,26 @@ def lease_folder() -> Path:
     return folder
 
 
+def open_lock(path: Path) -> int:
+    """Open a lock file, made if need be; return its descriptor."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def try_lock(fd: int, start: int, length: int) -> bool:
+    """Lock a range of the open file; False: another open file has some of it."""
+    try:
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, length, 0))
+    except BlockingIOError:
+        return False
+    return True
+
+
 class ShareFile:
     """The lease file of one device."""
 
     def __init__(self, folder: Path, uuid: str) -> None:
         self._path = folder / f"gpu-{uuid.replace('/', '_')}"
-        self._probe = self._open()  # never holds a lock itself, so it sees those of this process too
-
-    def _open(self) -> int:
-        return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self._probe = open_lock(self._path)  # never holds a lock itself, so it sees those of this process too
 
     def is_free(self, start: int, units: int) -> bool:
         return self._first_lock(start, units) is None
@@ -74,16 +85,11 @@ class ShareFile:
 
     def take(self, start: int, units: int) -> int | None:
         """Lease a range; return the descriptor that holds it, None if another was faster."""
-        fd = self._open()
-        try:
-            fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, units, 0))
-        except BlockingIOError:
-            os.close(fd)
-            return None
-        except BaseException:
-            os.close(fd)
-            raise
-        return fd
+        fd = open_lock(self._path)
+        if try_lock(fd, start, units):
+            return fd
+        os.close(fd)
+        return None
 
     def _first_lock(self, start: int, units: int) -> tuple[int, int] | None:
         query = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, units, 0)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hdcore.errors import ExecutorError
+from hdcore.errors import ExecutorError, InputError
 from hdcore.executors import cpus, outcome
 from hdcore.executors.leftovers import MARK_VARIABLE, end_leftovers, process_name, run_mark
 from hdcore.executors.protocol import (
@@ -128,6 +128,11 @@ class LocalExecutor:
     ) -> None:
         if slots is not None and slots < 1:
             raise ExecutorError(f"{slots} slots; at least 1 is needed to run anything")
+        if gpus_per_run and (devices is None or not devices.most_runs(gpus_per_run)):
+            have = 0 if devices is None else len(devices.alive)
+            raise InputError(
+                f"{gpus_per_run:g} GPUs per run; there are {have} that may be used", field="hdcore.gpus_per_run"
+            )
         usable = cpus.usable_cpus()
         if slots is None:
             slots = cpus.default_slots(len(usable), cpus_per_run)
@@ -139,7 +144,7 @@ class LocalExecutor:
         self._gpus_per_run = gpus_per_run
         self._function = function
         self._bounds = Bounds(kill_grace_s, give_up_s, log_cap_bytes)
-        self._shares = cpus.shares(usable, slots, cpus_per_run)
+        self._cpus = cpus.own(cpus.shares(usable, slots, cpus_per_run))
         self._free = list(range(slots))
         self._live: dict[int, _Live] = {}
         self._stuck: list[
@@ -168,6 +173,14 @@ class LocalExecutor:
         if self._devices is not None and self._gpus_per_run:
             return min(len(self._free), self._devices.free(self._gpus_per_run))
         return len(self._free)
+
+    def blocked(self) -> str | None:
+        """Return why no run can ever start again, though none is running; None: one can, now or later."""
+        if len(self._stuck) == self.slots:
+            return "every slot is held by a process that does not die"
+        if self._devices is not None and self._gpus_per_run and not self._devices.most_runs(self._gpus_per_run):
+            return f"{self._gpus_per_run:g} GPUs per run; {len(self._devices.alive)} are left that answer"
+        return None
 
     def start(self, launch: Launch) -> tuple[str, ...]:
         """Start a run and return its devices; see the protocol."""
@@ -246,6 +259,7 @@ class LocalExecutor:
         self._selector.close()
         self._watch.close()
         self._spawner.close()
+        self._cpus.close()
         if self._devices is not None:
             self._devices.close()
 
@@ -273,7 +287,7 @@ class LocalExecutor:
             err=os.path.join(launch.folder, "stderr.log"),
             timeout_s=launch.timeout_s,
             bounds=self._bounds,
-            cpus=self._shares[slot],
+            cpus=self._cpus.shares[slot],
             function=self._function is not None,
             name=process_name(self.mark, launch.number, launch.attempt),
         )
@@ -407,6 +421,10 @@ class LocalExecutor:
             self._end(run, outcome.not_started(run.launch, os.strerror(run.loss.status)))
         elif not run.said_hello and run.tries < MOST_TRIES:
             self._hand_over(run)
+        elif not run.said_hello:
+            self._end(
+                run, outcome.not_started(run.launch, f"the process that starts runs died{self._spawner.last_words()}")
+            )
         else:
             if is_orphaned:
                 end_leftovers(self.mark, run=(run.launch.number, run.launch.attempt))

@@ -25,6 +25,7 @@ from executors.helpers import (
 from hdcore.errors import ExecutorError, InputError
 from hdcore.executors.devices import Device, Devices, select, visible
 from hdcore.executors.leases import lease_folder
+from hdcore.executors.local import LocalExecutor
 from hdcore.records import RunEnd
 
 ROOT = Path(__file__).parents[2]
@@ -312,3 +313,22 @@ def test_the_lease_folder_is_private_and_no_link_is_followed(tmp_path: Path, mon
     lease_folder_path.symlink_to(tmp_path)
     with pytest.raises(ExecutorError, match="not a folder that only you can write to"):
         lease_folder()
+
+
+@pytest.mark.parametrize("found", [None, 0, 1])
+def test_gpus_that_are_not_there_are_refused_at_once(found: int | None) -> None:
+    with pytest.raises(InputError, match=f"2 GPUs per run; there are {found or 0} that may be used") as caught:
+        LocalExecutor(1, devices=None if found is None else devices(found), gpus_per_run=2)
+    assert caught.value.field == "hdcore.gpus_per_run"
+
+
+def test_an_executor_whose_gpus_have_all_failed_says_so() -> None:
+    alive = {"GPU-0000", "GPU-0001"}
+    some = Devices([gpu(k) for k in range(2)], check=lambda device: device.uuid in alive)
+    with executor(2, devices=some, gpus_per_run=1) as it:
+        alive.remove("GPU-0000")
+        assert it.capacity() == 1
+        assert it.blocked() is None
+        alive.clear()
+        assert it.capacity() == 0
+        assert it.blocked() == "1 GPUs per run; 0 are left that answer"

@@ -10,6 +10,7 @@ import random
 import signal
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -154,10 +155,11 @@ def test_descendants_of_a_function_run_are_ended(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_a_function_run_are_found_by_name(tmp_path: Path) -> None:
-    with running(fork_and_stay, mark="of-a-function") as it:
+    mark = uuid.uuid4().hex
+    with running(fork_and_stay, mark=mark) as it:
         it.start(prepare(tmp_path))
         alive = numbers_in(tmp_path / "0000/pids", 2)
-        assert {leftover.pid for leftover in end_leftovers("of-a-function")} == set(alive)
+        assert {leftover.pid for leftover in end_leftovers(mark)} == set(alive)
         events_until(it, lambda event: isinstance(event, RunEnd))
 
 

@@ -266,16 +266,17 @@ def test_a_log_up_to_its_cap_is_kept_whole(tmp_path: Path, lines: int) -> None:
     assert end.log_dropped_bytes == 0
 
 
-def test_a_log_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+def test_a_log_that_is_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     target = tmp_path / "precious"
     target.write_text("keep")
-    launch = make_launch(tmp_path)
-    Path(launch.folder, "stdout.log").symlink_to(target)
+    launch = make_launch(tmp_path, argv=["echo", "text"])
+    log = Path(launch.folder, "stdout.log")
+    log.symlink_to(target)
     with executor(1) as it:
-        end, _ = run_to_end(it, launch)
-    assert end.reason is not None
-    assert end.reason.startswith("cannot write logs in")
+        run_to_end(it, launch)
     assert target.read_text() == "keep"
+    assert not log.is_symlink()
+    assert log.read_text() == "text\n"
 
 
 def test_a_full_disk_for_logs_does_not_stop_the_run(tmp_path: Path) -> None:
@@ -468,6 +469,16 @@ def test_cpus_of_one_core_stand_together(tmp_path: Path) -> None:
         (folder / "physical_package_id").write_text("0\n")
         (folder / "core_id").write_text(f"{-k}\n")
     assert cpus.usable_cpus(sys=tmp_path, cgroup=tmp_path) == every[::-1]
+
+
+def test_a_second_sweep_leaves_the_affinity_alone_where_the_first_one_has_the_cpus(tmp_path: Path) -> None:
+    every = sorted(os.sched_getaffinity(0))
+    shares = cpus.shares(every, max(2, len(every)), 1)
+    with cpus.own(shares) as first, cpus.own(shares) as second:
+        assert first.shares == shares
+        assert second.shares == [()] * len(shares)
+    with cpus.own(shares) as third:
+        assert third.shares == shares
 
 
 def test_default_slots_are_cpus_by_cpus_of_a_run() -> None:
