@@ -17,7 +17,7 @@
 #define HD_AVX512
 #endif
 
-enum { BLOCK = 8, LANES = 8, AHEAD = 8, SAMPLE = 512 };
+enum { BLOCK = 8, LANES = 8, AHEAD = 4, SAMPLE = 1024 };
 
 static int compare(const void *x, const void *y)
 {
@@ -104,36 +104,50 @@ static void collect(const double *v, int64_t n, double low, double high, double 
     collect_any(v, n, low, high, out, found, below);
 }
 
+/* Collect a window around `rank` of x without its NaN, together with y: `all` values. True if it holds both `rank` and
+ * the rank before. A regular sample of `size` values, at most SAMPLE, gives the window, 3.5 standard deviations each
+ * way. `out` may be x. */
+static int collect_window(const double *x, int64_t n, const double *y, int64_t m, int64_t all, int64_t rank,
+                          int64_t size, double *out, int64_t *found, int64_t *below)
+{
+    double sample[SAMPLE], low = -INFINITY, high = INFINITY;
+    int64_t kept = 0;
+    for (int64_t i = 0; i < size; i++) {
+        int64_t from = i * (n + m) / size;
+        sample[kept] = from < n ? x[from] : y[from - n];
+        kept += sample[kept] == sample[kept];
+    }
+    int64_t centre = rank * kept / all, spread = (int64_t)(1.75 * sqrt((double)size));
+    if (centre - spread > 0) {
+        select_rank(sample, kept, centre - spread);
+        low = sample[centre - spread];
+    }
+    if (centre + spread < kept) {
+        select_rank(sample, kept, centre + spread);
+        high = sample[centre + spread];
+    }
+    *found = *below = 0;
+    collect(x, n, low, high, out, found, below);
+    collect(y, m, low, high, out, found, below);
+    return *below <= (rank > 0 ? rank - 1 : 0) && rank < *below + *found;
+}
+
 /* Values at `rank` and `rank - 1` (-inf for rank 0) of x without its NaN, together with y, in sorted order.
  *
- * A regular sample gives a window that holds both ranks nearly always (3.5 standard deviations each way); one pass
- * collects it. Where it does not, everything is searched. `all` counts the values; `scratch` holds n + m + LANES. */
+ * `all` counts the values; `scratch` holds n + m + LANES. Two windows, one in the other, leave little to search;
+ * where one of them misses, everything is. */
 static void order_statistics(const double *x, int64_t n, const double *y, int64_t m, int64_t all, int64_t rank,
                              double *scratch, double *at, double *before)
 {
-    int64_t found = 0, below = 0;
-    if (all > 8 * SAMPLE) {
-        double sample[SAMPLE];
-        int64_t size = 0;
-        for (int64_t i = 0; i < SAMPLE; i++) {
-            int64_t from = i * (n + m) / SAMPLE;
-            sample[size] = from < n ? x[from] : y[from - n];
-            size += sample[size] == sample[size];
-        }
-        int64_t centre = rank * size / all, spread = 40;
-        double low = -INFINITY, high = INFINITY;
-        if (centre - spread > 0) {
-            select_rank(sample, size, centre - spread);
-            low = sample[centre - spread];
-        }
-        if (centre + spread < size) {
-            select_rank(sample, size, centre + spread);
-            high = sample[centre + spread];
-        }
-        collect(x, n, low, high, scratch, &found, &below);
-        collect(y, m, low, high, scratch, &found, &below);
+    int64_t found = 0, below = 0, inner = 0;
+    int hit = all > 4 * SAMPLE && collect_window(x, n, y, m, all, rank, SAMPLE, scratch, &found, &below);
+    if (hit && found > SAMPLE) {
+        int64_t outer = below;
+        hit = collect_window(scratch, found, NULL, 0, found, rank - outer, SAMPLE / 8, scratch, &inner, &below);
+        found = inner;
+        below += outer;
     }
-    if (found == 0 || below > (rank > 0 ? rank - 1 : 0) || rank >= below + found) {
+    if (!hit) {
         found = below = 0;
         collect(x, n, -INFINITY, INFINITY, scratch, &found, &below);
         collect(y, m, -INFINITY, INFINITY, scratch, &found, &below);
@@ -204,51 +218,46 @@ HD_INLINE void prefetch(const hd_curves *c, const int32_t *id, int64_t k, int wi
     }
 }
 
+/* LANES runs side by side, as the compiler's vectors: it makes one instruction of each line for every instruction set. */
+typedef double lanes __attribute__((vector_size(LANES * sizeof(double)), aligned(sizeof(double))));
+typedef int64_t masks __attribute__((vector_size(LANES * sizeof(int64_t)), aligned(sizeof(int64_t))));
+#define PICK(mask, yes, no) ((lanes)(((mask) & (masks)(yes)) | (~(mask) & (masks)(no))))
+
 /* Take `width` reports of each run; write the rows of the intervals in `applied` (a bit each). */
 HD_CLONES
 static void fold(const hd_curves *c, const living *l, int64_t k, int width, unsigned applied, int median)
 {
-    double x[BLOCK][LANES], sign = c->sign;
+    double x[BLOCK][LANES];
+    lanes none = (lanes){0} - INFINITY, one = (lanes){0} + 1.0;
     int whole = width == BLOCK && !c->single && c->interval_stride == 1;
     for (int64_t i = 0; i < l->m; i += LANES) {
-        double best[LANES], total[LANES], finite[LANES];
         if (i + (AHEAD + 1) * LANES <= l->m)
             prefetch(c, l->id + i + AHEAD * LANES, k, width);
         if (whole && i + LANES <= l->m)
             load_whole_tile((const double *)c->data + k, c->run_stride, l->id + i, x);
         else
             load_tile(c, l->id + i, l->m - i < LANES ? l->m - i : LANES, k, width, x);
-        for (int lane = 0; lane < LANES; lane++) {
-            best[lane] = l->best[i + lane];
-            total[lane] = l->total[i + lane];
-            finite[lane] = l->finite[i + lane];
-        }
+        lanes best = *(lanes *)(l->best + i), total = *(lanes *)(l->total + i), finite = *(lanes *)(l->finite + i);
         for (int w = 0; w < width; w++) {
-            double *row = l->row_best + w * l->room + i, *key = l->row_key + w * l->room + i;
-            for (int lane = 0; lane < LANES; lane++) {
-                int counts = x[w][lane] - x[w][lane] == 0.0;
-                double score = counts ? sign * x[w][lane] : -INFINITY;
-                best[lane] = score > best[lane] ? score : best[lane];
+            lanes metric = *(lanes *)x[w], score = c->sign * metric;
+            masks counts = metric - metric == 0.0;
+            lanes counted = PICK(counts, score, none);
+            best = PICK(counted > best, counted, best);
+            if (median) {
+                total += (lanes)(counts & (masks)score);
+                finite += (lanes)(counts & (masks)one);
             }
-            if (median)
-                for (int lane = 0; lane < LANES; lane++) {
-                    int counts = x[w][lane] - x[w][lane] == 0.0;
-                    total[lane] += counts ? sign * x[w][lane] : 0.0;
-                    finite[lane] += counts ? 1.0 : 0.0;
-                }
             if (!(applied >> w & 1))
                 continue;
-            for (int lane = 0; lane < LANES; lane++)
-                row[lane] = best[lane];
-            if (median)
-                for (int lane = 0; lane < LANES; lane++)
-                    key[lane] = hd_mean(total[lane], finite[lane], best[lane]);
+            *(lanes *)(l->row_best + w * l->room + i) = best;
+            if (median) { /* as hd_mean */
+                lanes mean = total / finite;
+                *(lanes *)(l->row_key + w * l->room + i) = PICK(mean < best, mean, best);
+            }
         }
-        for (int lane = 0; lane < LANES; lane++) {
-            l->best[i + lane] = best[lane];
-            l->total[i + lane] = total[lane];
-            l->finite[i + lane] = finite[lane];
-        }
+        *(lanes *)(l->best + i) = best;
+        *(lanes *)(l->total + i) = total;
+        *(lanes *)(l->finite + i) = finite;
     }
 }
 

@@ -132,7 +132,8 @@ def prepare_run(
                 _make_folder(output_paths[name])
         _make_view(os.path.join(sweep_folder, "code"), work)
         _write_private(os.path.join(folder, "configuration.json"), _configuration_text(configuration))
-        _write_private(report, b"", keep=True)
+        # A driver that was killed between start and commit leaves a file of the same attempt: its lines never happened.
+        _write_private(report, b"", keep=offset > 0)
     except OSError as error:
         raise StoreError(f"{folder}: cannot be made ready ({error.strerror}); free some space") from error
     return Launch(
