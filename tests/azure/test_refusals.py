@@ -113,6 +113,8 @@ DAMAGES: dict[str, list[tuple[str, Any, str | None]]] = {
         (*parameter(type="loguniform", min_value=-1, max_value=-6), None),
         (*parameter(type="loguniform", min_value=1, max_value=1000), None),
         (*parameter(type="qloguniform", min_value=0, max_value=5, q=0), None),
+        (*parameter(type="quniform", min_value=0, max_value=1, q=1e-30), None),
+        (*parameter(type="choice", values=[{"a": {"type": "qnormal", "mu": 0, "sigma": 1, "q": 1e-30}}]), None),
         (*parameter(type="normal", mu=0, sigma=-0.1), None), (*parameter(type="normal", mu=0), None),
         (*parameter(type="qnormal", mu=0, sigma=1, q="1"), None), (*parameter(type="lognormal", mu=1e4, sigma=1), None),
         (*parameter(type="randint", upper=0), None), (*parameter(type="randint", upper=3.0), None),
