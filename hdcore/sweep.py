@@ -8,6 +8,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,12 @@ from hdcore.records import BestRun, Limits, SweepSpec
 from hdcore.typing import Configuration, Goal, RunStatus
 
 if TYPE_CHECKING:
-    from hdcore.driver import Prepare
+    from hdcore.engine import Optimizer
     from hdcore.executors.base import Executor
-    from hdcore.observer import Observer
+    from hdcore.policies.base import Policy
     from hdcore.signals import StopSignals
-    from hdcore.store import Store
+    from hdcore.space import SearchSpace
+    from hdcore.store import Store, StoreReader
 
 CANCELED_BY_USER = "canceled by user"
 
@@ -49,7 +51,10 @@ def check_runnable(spec: SweepSpec) -> None:
     from hdcore.engine import Optimizer
 
     if spec.executor != "local":
-        raise InputError(f"{spec.executor!r} is not available; use 'local'", field="hdcore.executor")
+        raise InputError(f"{spec.executor!r} is not available here; use 'local'", field="hdcore.executor")
+    for key in ("resume_from", "resume_runs"):
+        if getattr(spec, key):
+            raise InputError("this version cannot start from earlier sweeps; leave it out", field=f"hdcore.{key}")
     Optimizer(spec.space, sampler=spec.sampler, goal=spec.goal, policy=spec.policy, seed=spec.seed)
 
 
@@ -259,7 +264,7 @@ class Sweep:
             If pandas is not installed; `runs` needs nothing.
         """
         try:
-            import pandas as pd
+            pd = import_module("pandas")
         except ImportError:
             raise ImportError("Sweep.to_frame needs pandas; install it, or use Sweep.runs") from None
         rows = []

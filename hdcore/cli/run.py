@@ -11,12 +11,12 @@ import msgspec
 
 from hdcore.cli.common import common_options, is_terminal, json_option, write
 from hdcore.errors import InputError
-from hdcore.views.text import printable
 from hdcore.typing import RunStatus
+from hdcore.views.text import printable
 
 if TYPE_CHECKING:
-    from hdcore.views.progress import Progress
     from hdcore.store import Store
+    from hdcore.views.progress import Progress
 
 _SWEEP_FILES = (".yml", ".yaml", ".json")
 
@@ -166,9 +166,10 @@ def _drive(
         with StoreReader.open(store.folder) as reader:
             write(to_json_text(sweep_document(reader)))
     else:
+        from hdcore.store import find_root
         from hdcore.views.plain import summary
 
-        for line in summary(view, root=root):
+        for line in summary(view, root=None if root == find_root() else root):
             write(line)
     if status is RunStatus.QUEUED and stop.first is not None:
         return stop.exit_code

@@ -16,10 +16,10 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from hdcore.typing import RunStatus
 from hdcore.views.progress import Progress, policy_line
 from hdcore.views.table import STATUS_STYLE, run_table
 from hdcore.views.text import configuration_line, printable, shown, span
-from hdcore.typing import RunStatus
 
 FRAME_S = 0.25
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"  # synchronised update; terminals that do not know it ignore it

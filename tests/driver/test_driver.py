@@ -7,7 +7,6 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +53,9 @@ class Witness(Observer):
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Iterator[Path]:
+def root(tmp_path: Path) -> Path:
     tmp_path.chmod(0o700)
-    yield tmp_path / "root"
+    return tmp_path / "root"
 
 
 def go(root: Path, spec: SweepSpec, executor: ScriptedExecutor, **more: Any) -> tuple[RunStatus, Witness]:
@@ -289,7 +288,7 @@ def test_an_error_of_the_disk_is_one_line_and_ends_everything(root: Path) -> Non
 
     executor = ScriptedExecutor(lambda number, attempt: Play())
     with Store.create(root, make_spec(6), sweep_id="HD_test") as store:
-        with pytest.raises(StoreError, match="No space left on device.*hdcore resume s") as caught:
+        with pytest.raises(StoreError, match=r"No space left on device.*hdcore resume s") as caught:
             drive(store, executor, prepare=prepare)
         assert "\n" not in str(caught.value)
     assert executor.is_closed
