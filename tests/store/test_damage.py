@@ -102,13 +102,12 @@ def test_flipped_bytes_are_found_before_a_driver_writes(database: Path, root: Pa
     data = database.read_bytes()
     database.write_bytes(flip(data, seed, 100, len(data), 300))
     assert_refused(root, lambda: Store.open(root, "s1"))
-    with suppress(StoreError):  # may read what the flips spared, or refuse; nothing else is raised
-        with StoreReader.open(database.parent) as reader:
-            reader.sweep()
-            for run in reader.runs():
-                reader.series(run.number)
-                reader.notes(run.number)
-            reader.best()
+    with suppress(StoreError), StoreReader.open(database.parent) as reader:
+        reader.sweep()  # may read what the flips spared, or refuse; nothing else is raised
+        for run in reader.runs():
+            reader.series(run.number)
+            reader.notes(run.number)
+        reader.best()
 
 
 def change(database: Path, sql: str) -> None:
