@@ -370,6 +370,13 @@ def test_a_line_longer_than_a_chunk_is_dropped_and_the_next_one_read(tmp_path: P
     assert sum(getattr(event, "dropped", 0) for event in events) == 1
 
 
+def test_a_run_that_could_not_write_its_reports_has_failed(tmp_path: Path) -> None:
+    """The client sets the sticky bit of the report file while it holds reports that the disk had no room for."""
+    with executor(1) as it:
+        end, _ = run_to_end(it, make_launch(tmp_path, argv=["sh", "-c", 'chmod +t "$HDCORE_REPORT"']))
+    assert (end.status, end.reason, end.exit_code) == (RunStatus.FAILED, "reports lost: disk full", 0)
+
+
 def test_names_beyond_the_first_thousand_are_dropped_and_counted(tmp_path: Path) -> None:
     code = WRITE + 'os.write(fd, b\'\'.join(b\'{"name": "n%d", "value": 1}\\n\' % (k % 1200) for k in range(2400)))'
     with executor(1) as it:
