@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 LOG_CAP_BYTES = 64 << 20
 MOST_READS = 16
 """Chunks of report files that one poll reads, all runs together."""
+LONGEST_S = 1e9
+"""A wait of thirty years stands for one without end."""
 MOST_TRIES = 3
 """Times that a request is handed over, when spawners die before they take it up."""
 
@@ -194,15 +196,23 @@ class LocalExecutor:
         run = _Live(launch, slot, self._next_token, request, lease)
         self._next_token += 1
         self._live[launch.number] = self._tokens[run.token] = run
-        self._hand_over(run)
+        try:
+            self._hand_over(run)
+        except OSError as error:  # out of descriptors or memory: this run's misfortune, the others go on
+            self._give_up(run)
+            self._events.append(outcome.not_started(launch, os.strerror(error.errno or 0)))
+            return ()
+        except ExecutorError:
+            self._give_up(run)
+            raise
         return run.devices
 
     def cancel(self, number: int, reason: str, *, grace_s: float = 5.0) -> None:
         """End a run: SIGTERM, `grace_s` seconds, SIGKILL to its tree. A second call can only shorten the grace."""
         run = self._live.get(number)
-        if run is None or run.end is not None or run.is_lost:
+        if run is None or run.end is not None:
             return
-        run.cancel = (reason if run.cancel is None else run.cancel[0], grace_s)
+        run.cancel = (reason if run.cancel is None else run.cancel[0], min(max(grace_s, 0.0), LONGEST_S))
         self._send_cancel(run)
 
     def poll(self, timeout_s: float) -> list[Event]:
@@ -236,7 +246,10 @@ class LocalExecutor:
             self.cancel(number, "executor closed", grace_s=0.0)
         deadline = time.monotonic() + self._bounds.give_up_s + 2.0
         while self._live and time.monotonic() < deadline:
-            self.poll(0.1)
+            try:
+                self.poll(0.1)
+            except ExecutorError:  # no spawner can be started; none is needed any more
+                break
         self._closed = True
         for run in [*self._live.values(), *self._stuck]:
             self._retire(run)
@@ -270,7 +283,7 @@ class LocalExecutor:
             cwd=launch.cwd,
             out=os.path.join(launch.folder, "stdout.log"),
             err=os.path.join(launch.folder, "stderr.log"),
-            timeout_s=launch.timeout_s,
+            timeout_s=None if launch.timeout_s is None else min(launch.timeout_s, LONGEST_S),
             bounds=self._bounds,
             cpus=self._cpus.shares[slot],
             function=self._function is not None,
@@ -294,13 +307,20 @@ class LocalExecutor:
         with theirs:
             try:
                 self._spawner.send(run.token, theirs, run.request, held)
-            except ConnectionError:
+            except ConnectionError:  # it has just died
                 self._restart_spawner()
                 self._spawner.send(run.token, theirs, run.request, held)
         run.generation = self._spawner.generation
         self._selector.register(ours, selectors.EVENT_READ, lambda: self._on_record(run))
         if run.cancel is not None:
             self._send_cancel(run)
+
+    def _give_up(self, run: _Live) -> None:
+        if run.socket is not None:
+            run.socket.close()
+            run.socket = None
+        self._retire(run)
+        self._release(run)
 
     def _fork(self, control: socket.socket, ours: socket.socket) -> int:
         from hdcore.executors.function import fork_spawner
@@ -323,7 +343,8 @@ class LocalExecutor:
         return {fd for fd in private if fd >= 0}
 
     def _restart_spawner(self) -> None:
-        self._selector.unregister(self._spawner.socket)
+        if self._spawner.is_open:
+            self._selector.unregister(self._spawner.socket)
         self._spawner.restart()
         self._selector.register(self._spawner.socket, selectors.EVENT_READ, self._on_notice)
         for run in [run for run in self._live.values() if run.is_lost]:
@@ -402,7 +423,11 @@ class LocalExecutor:
         if run.loss is not None and run.loss.kind == NoticeKind.FORK_FAILED:
             self._end(run, outcome.not_started(run.launch, os.strerror(run.loss.status)))
         elif not run.said_hello and run.tries < MOST_TRIES:
-            self._hand_over(run)
+            try:
+                self._hand_over(run)
+            except OSError as error:
+                run.socket = None
+                self._end(run, outcome.not_started(run.launch, os.strerror(error.errno or 0)))
         elif not run.said_hello:
             self._end(
                 run, outcome.not_started(run.launch, f"the process that starts runs died{self._spawner.last_words()}")
