@@ -261,6 +261,16 @@ def test_a_turn_is_one_commit(store: Store) -> None:
     assert raw(store, "SELECT status FROM run") == [("Completed",), ("Running",)]
 
 
+def test_a_full_batch_goes_out_with_its_turn(store: Store) -> None:
+    add(store, 1)
+    start(store, 0)
+    with store.turn():
+        store.add_reports(losses(0, [0.0] * BATCH_ROWS))
+        store.add_reports(losses(0, [0.0]))
+        assert raw(store, "SELECT count(*) FROM metric") == [(0,)]
+    assert raw(store, "SELECT count(*) FROM metric") == [(BATCH_ROWS + 1,)]
+
+
 def test_a_turn_that_ends_by_an_error_keeps_what_was_done(store: Store) -> None:
     add(store, 1)
 
