@@ -205,6 +205,8 @@ cdef class Plan:
     def snap(self, double[:, ::1] encoded not None):
         """Move encoded rows, shape (n, d), to the points that stand for what they decode to; in place."""
         cdef Py_ssize_t n = encoded.shape[0], at = 0, rows
+        if self.d == 0:
+            return
         with nogil:
             while at < n:
                 rows = min(n - at, <Py_ssize_t>HD_BLOCK)
