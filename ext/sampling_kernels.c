@@ -147,6 +147,10 @@ double hd_encode_one(const hd_column *c, double value)
         return settle(c, u, value);
     }
     double k = c->op == HD_LEVELS ? value : clamp(rint(value / c->q), c->first, c->last) + 0.0;
+    if (c->op != HD_LEVELS && fabs(k) > 0x1p50 && k * c->q != value) /* k q / q may round to a neighbour of k */
+        k = nextafter(k, INFINITY) * c->q == value    ? nextafter(k, INFINITY)
+            : nextafter(k, -INFINITY) * c->q == value ? nextafter(k, -INFINITY)
+                                                      : k;
     if (c->canonical)
         k = c->canonical[(int64_t)k];
     return settle(c, middle(c, c->op, k), k);

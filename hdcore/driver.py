@@ -101,8 +101,9 @@ def drive(
     StoreError
         If the disk or the store failed; the sweep can be resumed.
     """
+    control = ControlReader(store.folder)
     try:
-        driver = _Driver(store, executor, prepare or _workspace_of(store), observer or Observer(), stop, slots, clock)
+        driver = _Driver(store, executor, control, prepare or _workspace_of(store), observer or Observer(), stop, slots, clock)
         return driver.run()
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
@@ -112,6 +113,7 @@ def drive(
         ) from error
     finally:
         executor.close()
+        control.close()
 
 
 def restore_optimizer(spec: SweepSpec, runs: Sequence[StoredRun], reports: dict[int, list[float]]) -> Optimizer:
@@ -131,6 +133,7 @@ class _Driver:
         self,
         store: Store,
         executor: Executor,
+        control: ControlReader,
         prepare: Prepare,
         observer: Observer,
         stop: StopSignals | None,
@@ -141,7 +144,7 @@ class _Driver:
         self.stop, self.clock = stop, clock
         self.spec = store.spec
         self.bound = slots or self.spec.limits.max_concurrent_runs
-        self.control = ControlReader(store.folder)
+        self.control = control
         self.flights: dict[int, _Flight] = {}
         self.waiting: deque[tuple[int, Configuration, int]] = deque()  # number, configuration, attempts so far
         self.failures: dict[int, int] = {}  # only of runs that have failed

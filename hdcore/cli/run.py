@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,8 +158,11 @@ def _drive(
     from hdcore.sweep import run_sweep
 
     view = _view(no_live, as_json)
-    with StopSignals() as stop:
-        status = run_sweep(store, slots=slots, gpus=gpus, observer=view, stop=stop)
+    try:
+        with StopSignals() as stop:
+            status = run_sweep(store, slots=slots, gpus=gpus, observer=view, stop=stop)
+    finally:
+        view.close()
     if as_json:
         from hdcore.document import sweep_document, to_json_text
         from hdcore.store import StoreReader
@@ -183,7 +187,8 @@ def _view(no_live: bool, as_json: bool) -> Progress:
 
     if as_json:
         return PlainView(lambda line: None, _warn)
-    if no_live or not is_terminal():
+    is_plain = os.environ.get("TERM") == "dumb" or "utf" not in (sys.stdout.encoding or "").lower()
+    if no_live or is_plain or not is_terminal():
         return PlainView(write, _warn)
     from hdcore.views.live import LiveView
 

@@ -194,6 +194,8 @@ def _parse(text: str, shell: bool | str) -> Command:
         _refuse("is empty; write the command that trains once")
     if "\0" in text:
         _refuse("holds a NUL character; remove it")
+    if "$[[" in text:
+        _refuse("has optional arguments in $[[ ]], which are not known here; write them out or leave them out")
     masked, references = _mask(join_lines(text.strip()))
     if shell == "auto":
         shell = needs_shell(masked)

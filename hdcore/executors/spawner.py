@@ -55,6 +55,11 @@ class Spawner:
         self.generation += 1
         return ours
 
+    @property
+    def is_open(self) -> bool:
+        """False after `close`, and after a `restart` that failed."""
+        return self.socket.fileno() >= 0
+
     def restart(self) -> None:
         """Replace a spawner that has died. What it had not picked up is lost; what it had started goes on."""
         self.socket.close()
@@ -71,9 +76,13 @@ class Spawner:
 
         Raises
         ------
-        OSError
+        ConnectionError
             If the spawner is dead.
+        OSError
+            If descriptors or memory have run out.
         """
+        if not self.is_open:
+            raise ConnectionError
         memory = os.memfd_create("hdcore-run", os.MFD_CLOEXEC)
         try:
             view = memoryview(request)

@@ -43,6 +43,7 @@ class LiveView(Progress):
         self._painter = Painter(stream or sys.stdout)
         self._clock = clock
         self._next = 0.0
+        self._is_closed = False
 
     def tick(self) -> None:
         now = self._clock()
@@ -56,8 +57,10 @@ class LiveView(Progress):
 
     def close(self) -> None:
         """Draw a last time and give the terminal back. Idempotent."""
-        self._draw(self._clock())
-        self._painter.close()
+        if not self._is_closed:
+            self._is_closed = True
+            self._draw(self._clock())
+            self._painter.close()
 
     def _draw(self, now: float) -> None:
         if self.spec is None:

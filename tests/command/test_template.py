@@ -106,6 +106,7 @@ def test_values_are_never_expanded_twice():
         "python ${{search_space}}",
         "python ${{search_space.}}",
         "python ${{environ.HOME}}",
+        "python t.py $[[--a ${{inputs.a}}]]",
         "python ${{parent.jobs.a.outputs.b}}",
     ],
 )

@@ -150,6 +150,24 @@ def test_poll_returns_early_when_the_wake_descriptor_is_readable() -> None:
         os.close(write)
 
 
+def test_running_out_of_descriptors_fails_the_run_and_not_the_sweep(tmp_path: Path) -> None:
+    with executor(2) as it:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        launch = make_launch(tmp_path)
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free + 2, hard))  # the report file and one end of the socket
+        try:
+            assert it.start(launch) == ()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        [end] = it.poll(0.0)
+        assert isinstance(end, RunEnd)
+        assert end.reason == "cannot start 'true': Too many open files"
+        assert it.capacity() == 2
+        assert run_to_end(it, make_launch(tmp_path, attempt=2))[0].status is RunStatus.COMPLETED
+
+
 # ---- timeout and cancel
 
 
@@ -213,6 +231,15 @@ def test_a_stopped_run_ends_at_its_timeout(tmp_path: Path) -> None:
         end = events_until(it, lambda event: isinstance(event, RunEnd))[-1]
     assert end.reason == "run timeout of 0.5 s"
     assert not is_alive(started.pid)
+
+
+def test_endless_times_are_allowed(tmp_path: Path) -> None:
+    with executor(1) as it:
+        it.start(make_launch(tmp_path, argv=IGNORE, timeout_s=float("inf")))
+        wait_for((tmp_path / "0000/ready").exists)
+        it.cancel(0, "stop", grace_s=float("inf"))
+        it.cancel(0, "stop", grace_s=-1)
+        assert events_until(it, lambda event: isinstance(event, RunEnd))[-1].status is RunStatus.CANCELED
 
 
 def test_a_run_canceled_before_it_began_ends_canceled(tmp_path: Path) -> None:
@@ -368,6 +395,13 @@ def test_a_line_longer_than_a_chunk_is_dropped_and_the_next_one_read(tmp_path: P
         _, events = run_to_end(it, make_launch(tmp_path, argv=python(code)))
     assert [row.value for row in rows_of(events)] == [1]
     assert sum(getattr(event, "dropped", 0) for event in events) == 1
+
+
+def test_a_run_that_could_not_write_its_reports_has_failed(tmp_path: Path) -> None:
+    """The client sets the sticky bit of the report file while it holds reports that the disk had no room for."""
+    with executor(1) as it:
+        end, _ = run_to_end(it, make_launch(tmp_path, argv=["sh", "-c", 'chmod +t "$HDCORE_REPORT"']))
+    assert (end.status, end.reason, end.exit_code) == (RunStatus.FAILED, "reports lost: disk full", 0)
 
 
 def test_names_beyond_the_first_thousand_are_dropped_and_counted(tmp_path: Path) -> None:

@@ -229,6 +229,16 @@ def test_a_run_handed_to_a_dying_spawner_is_started_once(tmp_path: Path) -> None
     assert (tmp_path / "0000/count").read_text() == "started\n"
 
 
+def test_a_cancel_holds_for_a_run_that_is_handed_over_again(tmp_path: Path) -> None:
+    with executor(1) as it:
+        os.kill(it._spawner.pid, signal.SIGSTOP)
+        it.start(make_launch(tmp_path, argv=["sleep", "600"]))
+        it.cancel(0, "stop")
+        os.kill(it._spawner.pid, signal.SIGKILL)
+        end = the_end(it)
+    assert (end.status, end.reason) == (RunStatus.CANCELED, "stop")
+
+
 def test_a_shim_killed_after_its_spawner_leaves_nothing_with_the_mark(tmp_path: Path) -> None:
     with executor(1) as it:
         code = """
@@ -372,3 +382,6 @@ def test_a_spawner_that_cannot_live_is_given_up_with_its_last_words(
         assert end.reason.startswith("cannot start 'true': the process that starts runs died: ImportError: ")
         with pytest.raises(ExecutorError, match=r"died 10 times within 60 s: ImportError: .*broken\.so"):
             events_until(it, lambda event: False)
+        with pytest.raises(ExecutorError, match="died 10 times"):
+            it.start(make_launch(tmp_path, 1))
+        assert it.capacity() == 1

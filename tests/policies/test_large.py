@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import insort
+
 import numpy as np
 import pytest
 from policies.helpers import NAN, built, describe
@@ -76,6 +78,32 @@ def test_lockstep_at_scale_decides_as_sorting_does(description, style, runs):
     with np.errstate(over="ignore"):
         expected = sorting_twin(description, scores)
     assert np.array_equal(evaluate(built(description), scores, "maximize"), expected)
+
+
+@pytest.mark.parametrize("percentage", [1, 20, 50, 99, None])
+@pytest.mark.parametrize("style", ["random", "ties", "rising", "falling", "zigzag", "hollow"])
+def test_a_long_stream_is_judged_as_by_a_sorted_list(style, percentage):
+    """3,000 runs that report once, in orders that drive the wanted rank about; None is the median."""
+    rng, n = np.random.default_rng(2), 3000
+    scores = {
+        "random": rng.normal(size=n),
+        "ties": rng.integers(0, 5, n) / 4,
+        "rising": np.arange(n) / n,
+        "falling": -np.arange(n) / n,
+        "zigzag": np.sin(np.arange(n) / 200) * np.arange(n),
+        "hollow": np.where(rng.random(n) < 0.6, NAN, rng.normal(size=n)),
+    }[style]
+    rest = {} if percentage is None else {"percentage": percentage}
+    judge = built(describe("median" if percentage is None else "truncation", **rest)).judge()
+    ordered: list[float] = []
+    for run, score in enumerate(scores.tolist()):
+        key = -np.inf if np.isnan(score) else score
+        insort(ordered, key)
+        rank = len(ordered) * (percentage or 50) // 100
+        edge = ordered[rank]
+        if percentage is None and len(ordered) % 2 == 0:
+            edge = (ordered[rank - 1] + edge) / 2
+        assert judge.report(run, score) == (key < edge)
 
 
 @pytest.mark.parametrize("description", DESCRIPTIONS, ids=lambda d: "-".join(map(str, d.values())))

@@ -175,11 +175,13 @@ def test_a_second_attempt_keeps_outputs_checkpoints_and_old_reports(spec, sweep)
     assert second.environment["HDCORE_ATTEMPT"] == "2"
 
 
-def test_preparing_the_same_attempt_again_keeps_its_reports(spec, sweep):
+def test_an_attempt_starts_with_an_empty_report_file_unless_some_of_it_was_consumed(spec, sweep):
     launch = ready(spec, sweep)
     Path(launch.report).write_text("{}\n")
-    assert ready(spec, sweep) == launch
+    ready(spec, sweep, offset=3)
     assert Path(launch.report).read_text() == "{}\n"
+    assert ready(spec, sweep) == launch
+    assert Path(launch.report).read_text() == ""
 
 
 def test_a_resumed_run_gets_the_folder_of_the_earlier_one(spec, sweep, tmp_path):
