@@ -103,7 +103,9 @@ def drive(
     """
     control = ControlReader(store.folder)
     try:
-        driver = _Driver(store, executor, control, prepare or _workspace_of(store), observer or Observer(), stop, slots, clock)
+        driver = _Driver(
+            store, executor, control, prepare or _workspace_of(store), observer or Observer(), stop, slots, clock
+        )
         return driver.run()
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""

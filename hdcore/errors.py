@@ -85,7 +85,7 @@ class ExecutorError(HdcoreError, RuntimeError):
     """A run could not be started or ended."""
 
 
-class RunFailed(HdcoreError, RuntimeError):
+class RunFailed(HdcoreError, RuntimeError):  # noqa: N818  a fact, as in the run status
     """A run ended badly.
 
     Attributes
