@@ -79,7 +79,8 @@ class InputSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes
     ----------
     type : str
-        ``literal`` (number, bool, string in `value`) or Azure's ``uri_file``, ``uri_folder``, ``mltable``, ``mlflow_model``.
+        ``literal`` (number, bool, string in `value`) or Azure's ``uri_file``, ``uri_folder``, ``mltable``,
+        ``mlflow_model``.
     path : str or None
         As written in the file; a cloud path (``azureml:``, ``wasbs://``, ``https://``) has to be replaced by `local`.
     local : str or None

@@ -130,7 +130,7 @@ class Optimizer:
                 proposed = self._propose(1)
                 if not proposed:
                     raise ExhaustedError(
-                        f"all {len(self._row)} configurations of the space were proposed; stop asking, or widen the space"
+                        f"all {len(self._row)} configurations of the space were proposed; stop, or widen the space"
                     )
                 return proposed[0]
             if n < 0:
@@ -287,7 +287,9 @@ class Optimizer:
             given = _as_rows(configurations)
             told = [float(value) for value in values]
             if len(given) != len(told):
-                raise InputError(f"{len(given)} configurations and {len(told)} values; give one value each", field="values")
+                raise InputError(
+                    f"{len(given)} configurations and {len(told)} values; give one value each", field="values"
+                )
             for configuration in given:
                 self.space.validate(configuration)
             for configuration, value in zip(given, told, strict=True):
@@ -454,7 +456,12 @@ def _parse_final(status: RunStatus | str) -> RowState:
 def _as_rows(configurations: Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]]) -> list[Configuration]:
     if not isinstance(configurations, Mapping):
         return [dict(configuration) for configuration in configurations]
-    columns = {name: np.asarray(column).tolist() if hasattr(column, "dtype") else list(column) for name, column in configurations.items()}
+    columns = {
+        name: np.asarray(column).tolist() if hasattr(column, "dtype") else list(column)
+        for name, column in configurations.items()
+    }
     if len({len(column) for column in columns.values()}) > 1:
-        raise InputError(f"columns of different length: { {n: len(c) for n, c in columns.items()} }", field="configurations")
+        raise InputError(
+            f"columns of different length: { {n: len(c) for n, c in columns.items()} }", field="configurations"
+        )
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -142,7 +142,7 @@ class OnlyFloat:
             (2**53 + 1, 2.0**53),
         ),
     ],
-    ids=repr,
+    ids=lambda value: f"{type(value).__name__}-{value}" if isinstance(value, int | float) else type(value).__name__,
 )
 def test_everything_that_is_one_real_number_is_taken(client: Client, report: Path, value: Any, expected: float) -> None:
     client.log("loss", value)

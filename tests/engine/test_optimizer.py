@@ -21,7 +21,12 @@ SPACE = {
     "units": hd.quniform(16, 512, 16),
     "optimizer": hd.choice("sgd", "adam", "lamb"),
 }
-POLICIES = [None, hd.MedianStoppingPolicy(delay_evaluation=2), hd.BanditPolicy(slack_factor=0.1), "truncation:percentage=40"]
+POLICIES = [
+    None,
+    hd.MedianStoppingPolicy(delay_evaluation=2),
+    hd.BanditPolicy(slack_factor=0.1),
+    "truncation:percentage=40",
+]
 
 
 def play(optimizer: hd.Optimizer, moves: list[tuple[int, int, float]]) -> list[object]:
@@ -209,7 +214,14 @@ def test_illegal_calls_say_what_was_found() -> None:
         optimizer.tell(run.number, 1.0)
     with pytest.raises(InputError, match="completed, failed or canceled"):
         optimizer.tell(optimizer.ask().number, 1.0, status="running")
-    for arguments in ({"goal": "up"}, {"seed": -1}, {"seed": 1.5}, {"seed": True}, {"sampler": "magic"}, {"policy": "nice"}):
+    for arguments in (
+        {"goal": "up"},
+        {"seed": -1},
+        {"seed": 1.5},
+        {"seed": True},
+        {"sampler": "magic"},
+        {"policy": "nice"},
+    ):
         with pytest.raises(InputError):
             hd.Optimizer(SPACE, **arguments)
     for text in ("", "[]", "{}", '{"hdcore_optimizer": 99}'):
