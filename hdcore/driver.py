@@ -321,6 +321,13 @@ class _Driver:
             self.observer.run_requeued(number, _STOPPED)
             self.waiting.append((number, flight.configuration, flight.attempt))
             return
+        if event.are_reports_lost:
+            self.store.requeue_run(number, "disk full")
+            self.store.flush()
+            raise StoreError(
+                f"sweep {self.spec.name}: the disk is full, run {number} could not report;"
+                f" make room, then `hdcore resume {self.spec.name}`"
+            )
         if event.status is RunStatus.FAILED and self._may_retry(number):
             self.failures[number] = self.failures.get(number, 0) + 1
             self.optimizer.restart(number)

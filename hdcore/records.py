@@ -239,6 +239,8 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
         ``exit code 3``, ``signal SIGSEGV``, ``run timeout of 60 s``, the text given to `cancel`, …
     log_dropped_bytes : int
         Bytes of stdout and stderr beyond the cap.
+    are_reports_lost : bool
+        The disk was full: the run could not write all its reports, so it has to run again.
     """
 
     number: int
@@ -249,6 +251,7 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
     signal: str | None = None
     duration_s: float = 0.0
     log_dropped_bytes: int = 0
+    are_reports_lost: bool = False
 
 
 Event: TypeAlias = RunStarted | Reports | RunEnd

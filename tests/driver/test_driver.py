@@ -297,6 +297,21 @@ def test_an_error_of_the_disk_is_one_line_and_ends_everything(root: Path) -> Non
     assert len(stored(root)[1]) == 6
 
 
+def test_a_run_whose_reports_found_no_room_runs_again_after_a_resume(root: Path) -> None:
+    executor = ScriptedExecutor(lambda number, attempt: Play(are_reports_lost=number == 2))
+    with (
+        Store.create(root, make_spec(6), sweep_id="HD_test") as store,
+        pytest.raises(StoreError, match=r"run 2 could not report.*hdcore resume s"),
+    ):
+        drive(store, executor, prepare=bare_launch)
+    assert executor.is_closed
+    executor = ScriptedExecutor(lambda number, attempt: Play())
+    status, _ = again(root, executor)
+    assert status is RunStatus.COMPLETED
+    assert (2, 2) in executor.started
+    assert {run.status for run in stored(root)[1]} == {RunStatus.COMPLETED}
+
+
 def test_resuming_a_sweep_that_is_done_starts_nothing(root: Path) -> None:
     go(root, make_spec(3), ScriptedExecutor(lambda number, attempt: Play()))
     executor = ScriptedExecutor(lambda number, attempt: Play())
