@@ -153,8 +153,8 @@ class Optimizer:
     def report(self, number: int, value: SupportsFloat) -> bool:
         """Take the next interval of a pending run; True if the policy ends the run.
 
-        The run is not ended by this: the caller stops it and tells. Until then further reports are stored, are not
-        judged, and give True again.
+        The run is not ended by this: the caller stops it and tells. Until then further reports count like all others
+        for the runs that are compared with it, and give True again.
 
         Parameters
         ----------
@@ -171,12 +171,10 @@ class Optimizer:
             row = self._pending_row(number, "report an interval")
             score = self._sign * float(value)
             self.table.report(row, score)
-            if number in self._stopped:
-                return True
-            if self._judge is None or not self._judge.report(row, score):
-                return False
-            self._stopped.add(number)
-            return True
+            # The judge hears of every report, those of a stopped run too: it can be made anew from the table.
+            if self._judge is not None and self._judge.report(row, score):
+                self._stopped.add(number)
+            return number in self._stopped
 
     def tell(self, number: int, value: SupportsFloat | None = None, status: RunStatus | str = "completed") -> None:
         """End a pending run.

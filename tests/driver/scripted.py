@@ -38,11 +38,15 @@ class ScriptedExecutor:
         self.canceled: dict[int, str] = {}
         self.most_at_once = 0
         self.is_closed = False
+        self.why_blocked: str | None = None
         self.polls = 0
         self.on_poll: Callable[[int], None] = lambda polls: None
 
     def capacity(self) -> int:
-        return self.slots - len(self.live)
+        return 0 if self.why_blocked else self.slots - len(self.live)
+
+    def blocked(self) -> str | None:
+        return self.why_blocked
 
     def start(self, launch: Launch) -> tuple[str, ...]:
         assert self.capacity() > 0

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hdcore.driver import drive
-from hdcore.errors import InputError, StoreError
+from hdcore.errors import ExecutorError, InputError, StoreError
 from hdcore.observer import EndedRun, Observer
 from hdcore.records import Limits, SweepSpec
 from hdcore.signals import StopSignals
@@ -98,6 +98,26 @@ def test_the_limit_of_concurrent_runs_holds_below_the_capacity(root: Path) -> No
     executor = ScriptedExecutor(lambda number, attempt: Play(), slots=4)
     go(root, make_spec(8, concurrent=2), executor)
     assert executor.most_at_once == 2
+
+
+def test_a_sweep_whose_last_device_is_gone_ends_and_can_be_resumed(root: Path) -> None:
+    executor = ScriptedExecutor(lambda number, attempt: Play())
+
+    def lose(polls: int) -> None:
+        assert polls < 100, "the driver waits for devices that are gone"
+        if len(executor.started) == 2:
+            executor.why_blocked = "1 GPUs per run; 0 are left that answer"
+
+    executor.on_poll = lose
+    with pytest.raises(ExecutorError, match="0 are left that answer; mend that, then `hdcore resume s`"):
+        go(root, make_spec(6), executor)
+    assert executor.is_closed
+    sweep, runs, _ = stored(root)
+    assert (sweep.status, sweep.reason) == (RunStatus.QUEUED, "1 GPUs per run; 0 are left that answer")
+    assert [run.status for run in runs] == [RunStatus.COMPLETED] * 2
+    status, _ = again(root, ScriptedExecutor(lambda number, attempt: Play()))
+    assert status is RunStatus.COMPLETED
+    assert len(stored(root)[1]) == 6
 
 
 def test_a_used_up_space_ends_the_sweep_early(root: Path) -> None:
