@@ -22,7 +22,8 @@ typedef struct {
     const double *alpha; /* (n,) */
     const double *ainv;  /* (n, lda) lower */
     double sf2, mu, best; /* best: the incumbent, to be improved downwards */
-    /* Pending points: c(x) = k_P(x) - V k(x) is their posterior covariance with f(x). */
+    /* Points beyond the factor, told since (with their value) or pending (with fantasies of it): c(x) = k_P(x) - V k(x)
+     * is their posterior covariance with f(x). */
     int pending, fantasies;
     long ldp;
     const double *zp;        /* (d, ldp) */
@@ -34,10 +35,10 @@ typedef struct {
     int failures;
     long ldf;
     const double *zf; /* (d, ldf) */
-    /* Variance bound: points `subset` (ascending) and the whole inverse of their kernel matrix. */
-    int members;
+    /* Variance bound: points `subset` and the last `tail` pending ones, with the inverse of their kernel matrix. */
+    int members, tail;
     const int *subset;
-    const double *sinv; /* (members, SUBSET) lower */
+    const double *sinv; /* (members + tail, SUBSET) lower */
 } acq_model;
 
 typedef struct {

@@ -46,10 +46,17 @@ double gp_nll(const gp_problem *p, const double *theta, double *mu, double *grad
 int gp_fit(const gp_problem *p, double *theta, int starts, int most, double tolerance, double *work, double *nll);
 #define GP_FIT_WORK(p) ((p) * (p) + 8 * (p))
 
-/* A^-1 (lower) -> that of A bordered by (k, kdiag), v = A^-1 k on return; 1 if not positive definite. */
-int gp_inv_append(int n, double *ainv, long lda, const double *k, double kdiag, double *v, double *schur);
+/* out = A^-1 x for `count` rows of x, from the lower triangle of A^-1. */
+void gp_apply(int n, const double *ainv, long lda, const double *x, int count, double *out, long ldx);
 
-/* L -> the factor bordered by (k, kdiag). */
-int gp_chol_append(int n, double *l, long ldl, const double *k, double kdiag);
+/* out[i ldo + j] = a_i . b_j over rows of length n. */
+void gp_gram(int n, const double *a, int rows_a, long lda, const double *b, int rows_b, long ldb, double *out, long ldo);
+
+/* Conditions on `told` points with residuals rho (told,) and on `pending` ones with standard normal draws e (count,
+ * pending), all beyond the factor; c is their joint covariance given the factor, lower, (p, p), and is overwritten.
+ * shift (count, p) = C^-1 rho_s, value (count, p) = rho_s with the draws filled in, cinv (p, p) the whole inverse.
+ * Returns 0, or 1 + the row that failed. */
+int gp_condition(int told, int pending, double *c, const double *rho, int count, const double *e, double *shift,
+                 double *value, double *cinv);
 
 #endif

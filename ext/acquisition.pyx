@@ -41,6 +41,7 @@ cdef extern from "_acquisition.h" nogil:
         long ldf
         const double* zf
         int members
+        int tail
         const int* subset
         const double* sinv
 
@@ -132,7 +133,7 @@ cdef class Acquisition:
     def model(self, int n, const double[:, ::1] z not None, const double[::1] w2 not None,
               const double[::1] rate not None, const double[::1] alpha not None, const double[:, ::1] ainv not None,
               double sf2, double mu, double best):
-        """Take a model; forgets pending points, failures and the subset."""
+        """Take a factorised model; forgets pending points, failures and the subset."""
         self.kept = {"model": (z, w2, rate, alpha, ainv)}
         self.m.n = n
         self.m.d = <int>z.shape[0]
@@ -147,12 +148,14 @@ cdef class Acquisition:
         self.m.mu = mu
         self.m.best = best
         self.m.pending = self.m.fantasies = self.m.failures = self.m.members = 0
+        self.m.tail = 0
         self.reserve()
 
-    def subset(self, const int[::1] members not None, const double[:, ::1] sinv not None):
-        """Points of the variance bound (ascending) and their inverse, lower, (members, 96)."""
+    def subset(self, const int[::1] members not None, int tail, const double[:, ::1] sinv not None):
+        """Points of the variance bound: members, then the last `tail` pending ones; their inverse, lower, ld 96."""
         self.kept["subset"] = (members, sinv)
         self.m.members = <int>members.shape[0]
+        self.m.tail = tail
         self.m.subset = &members[0]
         self.m.sinv = &sinv[0, 0]
 

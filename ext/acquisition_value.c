@@ -170,7 +170,7 @@ static long extras(const acq_model *m) /* points besides the n told ones */
 long acq_work_size(const acq_model *m)
 {
     long n = padded(m->n), all = padded(m->n + extras(m));
-    return 16 * n + 8 * all + 2 * all + 8 * padded(m->d) + 3 * padded(m->pending) + 2 * padded(m->fantasies) +
+    return 16 * n + 10 * all + 8 * padded(m->d) + 3 * padded(m->pending) + 2 * padded(m->fantasies) +
            16 * SUBSET + SUBSET + 64;
 }
 
@@ -345,51 +345,46 @@ void acq_project(const acq_model *m, int count, const double *x, double *v, doub
  * raise it, and EI rises with the variance). */
 static void bounds(const acq_model *m, int count, const double *x, double *bound, double *work)
 {
-    int n = m->n, d = m->d, p = m->pending, members = m->members;
+    int n = m->n, d = m->d, p = m->pending, members = m->members, tail = m->tail;
     long wide = padded(n), all = padded(n + extras(m));
-    double *kp = work + 16 * wide, *k = kp + 8 * all, *q = k + 2 * all, *c = q + 8 * padded(d), *cc = c + padded(p),
+    double *rows = work; /* k of each lane: the interleaved forms of acq_values are not needed here */
+    double *near = work + 16 * wide, *q = near + 10 * all, *c = q + 8 * padded(d), *cc = c + padded(p),
            *by_c = cc + padded(p), *each = by_c + padded(p), *each_slope = each + padded(m->fantasies);
-    double *k8 = each_slope + padded(m->fantasies) + 8, *v8s;
-    k8 = (double *)(((uintptr_t)k8 + 63) / 64 * 64);
-    v8s = k8 + 8 * SUBSET;
+    double *k8 = (double *)(((uintptr_t)(each_slope + padded(m->fantasies)) + 63) / 64 * 64), *v8s = k8 + 8 * SUBSET;
     for (int start = 0; start < count; start += LANES) {
         int lanes = count - start < LANES ? count - start : LANES;
-        double mean[LANES], reduction[LANES], feasible[LANES], covariance[LANES];
-        double *kept = work; /* rows of k, only needed with pending points: the space of k8 and v8 is free here */
-        (void)covariance;
+        double mean[LANES], reduction[LANES];
         memset(k8, 0, (size_t)SUBSET * LANES * sizeof(double));
         for (int b = 0; b < lanes; b++) {
+            double *qb = q + b * padded(d), *k = rows + b * wide, *kp = near + b * all;
             for (int i = 0; i < d; i++)
-                q[b * padded(d) + i] = x[(long)(start + b) * d + i] * m->rate[i];
-            covariances(n, d, m->z, m->ld, m->w2, m->sf2, q + b * padded(d), k, NULL);
+                qb[i] = x[(long)(start + b) * d + i] * m->rate[i];
+            covariances(n, d, m->z, m->ld, m->w2, m->sf2, qb, k, NULL);
             mean[b] = m->mu + dot(n, m->alpha, k);
             for (int j = 0; j < members; j++)
                 k8[(long)j * LANES + b] = k[m->subset[j]];
-            feasible[b] = 0.0;
-            if (m->failures) {
-                covariances(m->failures, d, m->zf, m->ldf, m->w2, m->sf2, q + b * padded(d), k + n, NULL);
-                double ok = m->sf2 + total(n, k), bad = total(m->failures, k + n);
-                feasible[b] = log(ok / (ok + bad));
-            }
             if (p)
-                memcpy(kept + b * wide, k, (size_t)n * sizeof(double));
+                covariances(p, d, m->zp, m->ldp, m->w2, m->sf2, qb, kp, NULL);
+            for (int j = 0; j < tail; j++)
+                k8[(long)(members + j) * LANES + b] = kp[p - tail + j];
         }
-        symmetric_times_8(members, m->sinv, SUBSET, (const v8 *)k8, (v8 *)v8s);
-        products_8(members, (const v8 *)k8, (const v8 *)v8s, reduction);
+        symmetric_times_8(members + tail, m->sinv, SUBSET, (const v8 *)k8, (v8 *)v8s);
+        products_8(members + tail, (const v8 *)k8, (const v8 *)v8s, reduction);
         for (int b = 0; b < lanes; b++) {
-            double var = m->sf2 - reduction[b], by_mean, by_var;
-            double slack = 1e-9 * m->sf2; /* rounding of the subset's inverse must not make the bound too low */
-            if (p) {
-                covariances(p, d, m->zp, m->ldp, m->w2, m->sf2, q + b * padded(d), c, NULL);
-                for (int i = 0; i < p; i++)
-                    c[i] -= dot(n, m->vp + i * m->lda, kept + b * wide);
-                double back = 0.0; /* the pending points' reduction is left out of the bound: added back here */
-                for (int i = 0; i < p; i++)
-                    back += c[i] * dot(p, m->cinv + (long)i * p, c);
-                var += back;
+            /* rounding of the subset's inverse must not make the bound too low */
+            double var = m->sf2 * (1.0 + 1e-9) - reduction[b], by_mean, by_var, feasible = 0.0;
+            double *qb = q + b * padded(d), *k = rows + b * wide, *kp = near + b * all;
+            for (int i = 0; i < p; i++)
+                c[i] = kp[i] - dot(n, m->vp + i * m->lda, k);
+            for (int i = 0; i < p; i++) /* expected_improvement takes this off again */
+                var += c[i] * dot(p, m->cinv + (long)i * p, c);
+            if (m->failures) {
+                covariances(m->failures, d, m->zf, m->ldf, m->w2, m->sf2, qb, kp + p, NULL);
+                double ok = m->sf2 + total(n, k), bad = total(m->failures, kp + p);
+                feasible = log(ok / (ok + bad));
             }
-            bound[start + b] = expected_improvement(m, mean[b], var + slack, c, cc, by_c, &by_mean, &by_var, each,
-                                                    each_slope) + feasible[b];
+            bound[start + b] = expected_improvement(m, mean[b], var, c, cc, by_c, &by_mean, &by_var, each, each_slope) +
+                               feasible;
         }
     }
 }

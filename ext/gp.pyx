@@ -1,4 +1,4 @@
-"""Kernels of the Gaussian process: matrices, likelihood with gradient, fit, appends.
+"""Kernels of the Gaussian process: matrices, likelihood with gradient, fit.
 
 Thin: arguments were validated by hdcore.gp.model; the work is in ext/gp_*.c and runs without the GIL.
 """
@@ -53,8 +53,11 @@ cdef extern from "_gp.h" nogil:
     double gp_nll(const gp_problem* p, const double* theta, double* mu, double* grad)
     int gp_fit(const gp_problem* p, double* theta, int starts, int most, double tolerance, double* work, double* nll)
     int GP_FIT_WORK(int p)
-    int gp_inv_append(int n, double* ainv, long lda, const double* k, double kdiag, double* v, double* schur)
-    int gp_chol_append(int n, double* l, long ldl, const double* k, double kdiag)
+    void gp_apply(int n, const double* ainv, long lda, const double* x, int count, double* out, long ldx)
+    void gp_gram(int n, const double* a, int rows_a, long lda, const double* b, int rows_b, long ldb, double* out,
+                 long ldo)
+    int gp_condition(int told, int pending, double* c, const double* rho, int count, const double* e, double* shift,
+                     double* value, double* cinv)
 
 
 cdef double* _allocate(size_t count) except NULL:
@@ -207,17 +210,24 @@ def cholesky(Workspace work not None, int n, double[:, ::1] a not None):
     return info
 
 
-def inv_append(int n, double[:, ::1] ainv not None, const double[::1] k not None, double kdiag, double[::1] v not None):
-    """Border A^-1 (lower) by one point; returns the Schur complement, not positive if nothing was changed."""
-    cdef double schur = 0.0
+def apply(int n, const double[:, ::1] ainv not None, const double[:, ::1] x not None, double[:, ::1] out not None):
+    """Rows out = A^-1 x, A^-1 by its lower triangle."""
     with nogil:
-        gp_inv_append(n, &ainv[0, 0], ainv.shape[1], &k[0], kdiag, &v[0], &schur)
-    return schur
+        gp_apply(n, &ainv[0, 0], ainv.shape[1], &x[0, 0], <int>x.shape[0], &out[0, 0], x.shape[1])
 
 
-def chol_append(int n, double[:, ::1] l not None, const double[::1] k not None, double kdiag):
-    """Border L by one point; 1 if the matrix is not positive definite."""
-    cdef int info
+def gram(int n, const double[:, ::1] a not None, const double[:, ::1] b not None, double[:, ::1] out not None):
+    """out[i, j] = a_i . b_j over the first n columns."""
     with nogil:
-        info = gp_chol_append(n, &l[0, 0], l.shape[1], &k[0], kdiag)
+        gp_gram(n, &a[0, 0], <int>a.shape[0], a.shape[1], &b[0, 0], <int>b.shape[0], b.shape[1], &out[0, 0],
+                out.shape[1])
+
+
+def condition(int told, double[:, ::1] c not None, const double[::1] rho not None, const double[:, ::1] draws not None,
+              double[:, ::1] shift not None, double[:, ::1] value not None, double[:, ::1] cinv not None):
+    """Condition on points beyond the factor, see _gp.h; 0, or 1 + the row that failed. `rho` needs a spare element."""
+    cdef int info, p = <int>c.shape[0]
+    with nogil:
+        info = gp_condition(told, p - told, &c[0, 0], &rho[0], <int>shift.shape[0], &draws[0, 0], &shift[0, 0],
+                            &value[0, 0], &cinv[0, 0])
     return info

@@ -1,4 +1,4 @@
-/* Kernel matrices, the likelihood with its gradient, and the O(n^2) appends. */
+/* Kernel matrices and the likelihood with its gradient. */
 #include "_gp.h"
 #include "_gpmath.h"
 #include "_linalg.h"
@@ -174,59 +174,83 @@ double gp_nll(const gp_problem *p, const double *theta, double *mu, double *grad
     return value;
 }
 
-/* v = A^-1 k from the lower triangle. */
-HD_CLONES static void symmetric_times(int n, const double *a, long lda, const double *k, double *v)
+HD_CLONES static void symmetric_times(int n, const double *a, long lda, const double *x, double *out)
 {
     for (int i = 0; i < n; i++) {
         const double *row = a + i * lda;
-        double sum = 0.0, own = k[i];
+        double sum = 0.0, own = x[i];
 #pragma omp simd reduction(+ : sum)
         for (int j = 0; j < i; j++) {
-            sum += row[j] * k[j];
-            v[j] += row[j] * own;
+            sum += row[j] * x[j];
+            out[j] += row[j] * own;
         }
-        v[i] = sum + row[i] * own;
+        out[i] = sum + row[i] * own;
     }
 }
 
-HD_CLONES static void rank_one(int n, double *a, long lda, double scale, const double *v)
+void gp_apply(int n, const double *ainv, long lda, const double *x, int count, double *out, long ldx)
 {
-    for (int i = 0; i < n; i++) {
-        double *row = a + i * lda;
-        double factor = scale * v[i];
-        for (int j = 0; j <= i; j++)
-            row[j] += factor * v[j];
-    }
+    for (int i = 0; i < count; i++)
+        symmetric_times(n, ainv, lda, x + i * ldx, out + i * ldx);
 }
 
-int gp_inv_append(int n, double *ainv, long lda, const double *k, double kdiag, double *v, double *schur)
+void gp_gram(int n, const double *a, int rows_a, long lda, const double *b, int rows_b, long ldb, double *out, long ldo)
 {
-    symmetric_times(n, ainv, lda, k, v);
-    double s = kdiag - dot(n, k, v);
-    *schur = s;
-    if (!(s > 0.0))
-        return 1;
-    rank_one(n, ainv, lda, 1.0 / s, v);
-    for (int j = 0; j < n; j++)
-        ainv[n * lda + j] = -v[j] / s;
-    ainv[n * lda + n] = 1.0 / s;
-    return 0;
+    for (int i = 0; i < rows_a; i++)
+        for (int j = 0; j < rows_b; j++)
+            out[i * ldo + j] = dot(n, a + i * lda, b + j * ldb);
 }
 
-HD_CLONES int gp_chol_append(int n, double *l, long ldl, const double *k, double kdiag)
+/* With C = L L^T and M = L^-1, the draws are rho = L [M_tt rho_t; e] and C^-1 rho = M^T [M_tt rho_t; e]: one factor
+ * serves the told points, the conditional draws and the inverse. p is at most a few hundred. */
+HD_CLONES int gp_condition(int told, int pending, double *c, const double *rho, int count, const double *e,
+                           double *shift, double *value, double *cinv)
 {
-    double *row = l + n * ldl;
-    for (int i = 0; i < n; i++) {
-        const double *li = l + i * ldl;
-        double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-        for (int j = 0; j < i; j++)
-            sum += li[j] * row[j];
-        row[i] = (k[i] - sum) / li[i];
+    int p = told + pending;
+    for (int i = 0; i < p; i++) {
+        for (int j = 0; j <= i; j++) {
+            double sum = c[(long)i * p + j];
+            for (int l = 0; l < j; l++)
+                sum -= c[(long)i * p + l] * c[(long)j * p + l];
+            if (i != j)
+                c[(long)i * p + j] = sum / c[(long)j * p + j];
+            else if (sum > 0.0)
+                c[(long)i * p + i] = sqrt(sum);
+            else
+                return i + 1;
+        }
     }
-    double s = kdiag - dot(n, row, row);
-    if (!(s > 0.0))
-        return 1;
-    row[n] = sqrt(s);
+    for (int s = 0; s < count; s++) { /* `shift` holds the standard draws first */
+        double *w = shift + (long)s * p, *out = value + (long)s * p;
+        for (int i = 0; i < p; i++) {
+            double sum = 0.0;
+            for (int l = 0; l < i; l++)
+                sum += c[(long)i * p + l] * w[l];
+            w[i] = i < told ? (rho[i] - sum) / c[(long)i * p + i] : e[(long)s * pending + i - told];
+            out[i] = sum + c[(long)i * p + i] * w[i];
+        }
+    }
+    for (int s = 0; s < count; s++) { /* w := L^-T w */
+        double *w = shift + (long)s * p;
+        for (int i = p - 1; i >= 0; i--) {
+            w[i] /= c[(long)i * p + i];
+            for (int l = 0; l < i; l++)
+                w[l] -= c[(long)i * p + l] * w[i];
+        }
+    }
+    for (int j = 0; j < p; j++) { /* column j of the inverse, as a row */
+        double *w = cinv + (long)j * p;
+        for (int i = 0; i < p; i++) {
+            double sum = i == j ? 1.0 : 0.0;
+            for (int l = j; l < i; l++)
+                sum -= c[(long)i * p + l] * w[l];
+            w[i] = i < j ? 0.0 : sum / c[(long)i * p + i];
+        }
+        for (int i = p - 1; i >= 0; i--) {
+            w[i] /= c[(long)i * p + i];
+            for (int l = 0; l < i; l++)
+                w[l] -= c[(long)i * p + l] * w[i];
+        }
+    }
     return 0;
 }
