@@ -6,8 +6,9 @@ script that only needs `get_run` never pays for NumPy.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # importing typing would be most of the cost
+if TYPE_CHECKING:
+    from typing import Any
 
 __version__ = "0.1.0"
 
@@ -43,7 +44,7 @@ _HOME = {
 }
 _SUBMODULES = frozenset({"policies"})
 
-__all__ = ["__version__", "policies", *_HOME]  # noqa: PLE0604
+__all__ = ["__version__", "policies", *_HOME]
 
 if TYPE_CHECKING:
     from hdcore import policies as policies
@@ -77,14 +78,18 @@ if TYPE_CHECKING:
     from hdcore.typing import RunStatus as RunStatus
 
 
+def _module(name: str) -> Any:
+    return __import__(name, fromlist=("__name__",))  # importlib.import_module without importing importlib
+
+
 def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
-        return import_module(f"hdcore.{name}")
+        return _module(f"hdcore.{name}")
     try:
         home = _HOME[name]
     except KeyError:
         raise AttributeError(f"module 'hdcore' has no attribute {name!r}") from None
-    value = getattr(import_module(home), name)
+    value = getattr(_module(home), name)
     globals()[name] = value  # the next access is a plain dictionary look-up
     return value
 

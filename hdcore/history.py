@@ -37,7 +37,7 @@ class RunTable:
     Attributes
     ----------
     n : int
-        Rows. Rows with `earlier` set are history from other sweeps; the others are runs, numbered by `number`.
+        Rows: the runs of this sweep in order of asking, with history rows (`source` > 0) wherever they were added.
     """
 
     def __init__(self, d: int) -> None:
@@ -45,7 +45,7 @@ class RunTable:
         self.d = d
         self._encoded = np.empty((16, d))
         self._state = np.zeros(16, np.uint8)
-        self._earlier = np.zeros(16, np.bool_)
+        self._source = np.zeros(16, np.int16)
         self._value = np.full(16, np.nan)
         self._best = np.full(16, -np.inf)
         self._total = np.zeros(16)
@@ -64,9 +64,15 @@ class RunTable:
         return self._state[: self.n]
 
     @property
+    def source(self) -> npt.NDArray[np.int16]:
+        """Where a row comes from, shape (n,): 0 a run of this sweep, 1 history in the same metric, 2, 3, … history of
+        another sweep each, whose metric may be shifted."""
+        return self._source[: self.n]
+
+    @property
     def earlier(self) -> BoolVector:
-        """True for rows of other sweeps, shape (n,)."""
-        return self._earlier[: self.n]
+        """True for history rows, shape (n,)."""
+        return self.source > 0
 
     @property
     def value(self) -> FloatVector:
@@ -95,13 +101,13 @@ class RunTable:
         longest = int(self._intervals[: self.n].max(initial=0))
         return self._metric[:longest, : self.n].T
 
-    def append(self, row: FloatVector, *, earlier: bool = False) -> int:
+    def append(self, row: FloatVector, *, source: int = 0) -> int:
         """Add a pending row and return its index."""
         index = self.n
         if index == len(self._state):
             self._grow_runs()
         self._encoded[index] = row
-        self._earlier[index] = earlier
+        self._source[index] = source
         self.n = index + 1
         return index
 
@@ -121,6 +127,14 @@ class RunTable:
         self._intervals[index] = interval + 1
         return interval + 1
 
+    def forget_reports(self, index: int) -> None:
+        """Take back all reports of a row: its run starts again."""
+        self._metric[: self._intervals[index], index] = np.nan
+        self._best[index] = -math.inf
+        self._total[index] = 0.0
+        self._finite[index] = 0
+        self._intervals[index] = 0
+
     def finish(self, index: int, state: RowState, value: float) -> None:
         """Set the final state and score of a row."""
         self._state[index] = state
@@ -132,7 +146,7 @@ class RunTable:
 
         self._encoded = doubled(self._encoded, np.nan)  # type: ignore[assignment]
         self._state = doubled(self._state, 0)  # type: ignore[assignment]
-        self._earlier = doubled(self._earlier, 0)  # type: ignore[assignment]
+        self._source = doubled(self._source, 0)  # type: ignore[assignment]
         self._value = doubled(self._value, np.nan)  # type: ignore[assignment]
         self._best = doubled(self._best, -np.inf)  # type: ignore[assignment]
         self._total = doubled(self._total, 0)  # type: ignore[assignment]

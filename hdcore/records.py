@@ -29,14 +29,39 @@ class BestRun(msgspec.Struct, frozen=True):
 
     Attributes
     ----------
+    number : int or None
+        None for history that was added in the same metric.
     interval : int or None
         Interval that reported the value; None if it was only told.
     """
 
-    number: int
+    number: int | None
     configuration: Configuration
     value: float
     interval: int | None
+
+
+class RunRecord(msgspec.Struct, frozen=True):
+    """What the optimizer knows of a run, in the user's sign.
+
+    Attributes
+    ----------
+    status : RunStatus
+        RUNNING from `ask` to `tell`.
+    value : float or None
+        Final value; None while the run is pending and if it never had a finite value.
+    reports : tuple of float
+        Reported values in order; NaN for a report that was not finite.
+    stopped : bool
+        The policy has ended the run.
+    """
+
+    number: int
+    configuration: Configuration
+    status: RunStatus
+    value: float | None
+    reports: tuple[float, ...]
+    stopped: bool
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -97,7 +122,7 @@ class SweepSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     metric: str
     goal: Goal
     limits: Limits
-    sampler: dict[str, Any] = {"type": "random"}
+    sampler: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "random"})
     policy: dict[str, Any] | None = None
     command: str = ""
     function: str = ""

@@ -1,0 +1,1 @@
+"""The command line: `main` holds the table of commands, every other module one group of them."""

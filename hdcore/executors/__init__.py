@@ -1,0 +1,1 @@
+"""Executors start and end the processes of runs."""

@@ -33,8 +33,13 @@ class Judge(Protocol):
 class Policy(Protocol):
     """An early-termination policy: plain data plus the factory of its judge."""
 
-    evaluation_interval: int
-    delay_evaluation: int
+    @property
+    def evaluation_interval(self) -> int:
+        """The policy is applied at the multiples of this number."""
+
+    @property
+    def delay_evaluation(self) -> int:
+        """First interval at which the policy may be applied."""
 
     def judge(self) -> Judge:
         """Return a fresh judge."""

@@ -1,0 +1,155 @@
+/* The spawner: forks a shim for each request of the driver, from a process that is small and has one thread.
+
+   It is a child subreaper too: when a shim is killed, what its run left falls to the spawner, which ends it and
+   tells the driver. When the driver is gone (end of file) it waits for its shims, which see the same, and leaves. */
+#define _GNU_SOURCE
+#include "_shim.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define GIVE_UP_NS 10000000000
+
+typedef struct {
+    pid_t *pids;
+    uint64_t *tokens;
+    size_t count, room;
+    hd_notice *lost; /* shims that were killed and whose orphans are to be ended */
+    size_t lost_count;
+} shims;
+
+static int make_room(shims *s) {
+    if (s->count < s->room) return 0;
+    size_t room = s->room ? 2 * s->room : 64;
+    pid_t *pids = realloc(s->pids, room * sizeof *pids);
+    if (pids) s->pids = pids;
+    uint64_t *tokens = realloc(s->tokens, room * sizeof *tokens);
+    if (tokens) s->tokens = tokens;
+    hd_notice *lost = realloc(s->lost, room * sizeof *lost); /* never more lost ones than there were shims */
+    if (lost) s->lost = lost;
+    if (!pids || !tokens || !lost) return -1;
+    s->room = room;
+    return 0;
+}
+
+static void note_reaped(pid_t pid, int status, void *context) {
+    shims *s = context;
+    for (size_t i = 0; i < s->count; i++) {
+        if (s->pids[i] != pid) continue;
+        if (!WIFEXITED(status) || WEXITSTATUS(status))
+            s->lost[s->lost_count++] = (hd_notice){.kind = HD_SHIM_LOST, .status = status, .token = s->tokens[i]};
+        s->count--;
+        s->pids[i] = s->pids[s->count];
+        s->tokens[i] = s->tokens[s->count];
+        return;
+    }
+}
+
+static void notify(int control, const hd_notice *notice) {
+    while (send(control, notice, sizeof *notice, MSG_NOSIGNAL) < 0 && errno == EINTR) {}
+}
+
+static void reap(shims *s, int control) {
+    for (int status;;) {
+        pid_t pid = waitpid(-1, &status, WNOHANG);
+        if (pid > 0)
+            note_reaped(pid, status, s);
+        else if (!(pid < 0 && errno == EINTR))
+            break;
+    }
+    while (s->lost_count) {
+        /* The list of shims shrinks while the tree is ended (hd_end_tree reaps): a pid that has left the list is not
+           a child any more, so sparing a stale copy does no harm, and a copy is what a callback cannot change. */
+        size_t told = s->lost_count;
+        pid_t *spared = malloc((s->count + 1) * sizeof *spared);
+        if (!spared) return;
+        memcpy(spared, s->pids, s->count * sizeof *spared);
+        spared[s->count] = 0; /* never empty: then hd_end_tree stops when only spared children are left */
+        hd_ending ending = {.spared = spared, .spared_count = s->count + 1, .give_up_ns = GIVE_UP_NS, .reaped = note_reaped, .context = s};
+        int left = hd_end_tree(&ending);
+        free(spared);
+        for (size_t i = 0; i < told; i++) {
+            s->lost[i].killed = ending.killed;
+            s->lost[i].survivor = left ? ending.survivor : 0;
+            notify(control, &s->lost[i]);
+        }
+        s->lost_count -= told; /* a shim lost meanwhile takes another turn */
+        memmove(s->lost, s->lost + told, s->lost_count * sizeof *s->lost);
+    }
+}
+
+/* One request: a token and two descriptors. Returns the bytes received; 0 = the driver is gone. */
+static ssize_t receive(int control, uint64_t *token, int fds[2]) {
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(2 * sizeof(int))];
+    } extra;
+    struct iovec part = {token, sizeof *token};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &extra, .msg_controllen = sizeof extra};
+    fds[0] = fds[1] = -1;
+    ssize_t n = recvmsg(control, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (n < 0) return n;
+    struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(2 * sizeof(int)))
+        memcpy(fds, CMSG_DATA(c), 2 * sizeof(int));
+    return n;
+}
+
+int hd_serve(int control, char **payload, size_t *size) {
+    shims s = {0};
+    sigset_t children;
+    int signals, is_open = 1;
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    prctl(PR_SET_NAME, "hdcore-spawner");
+    for (int sig = 1; sig < NSIG; sig++) signal(sig, SIG_DFL); /* the driver's handlers; an ignored SIGCHLD would lose exits */
+    signal(SIGINT, SIG_IGN); /* Ctrl-C is for the driver */
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&children);
+    sigaddset(&children, SIGCHLD);
+    sigprocmask(SIG_SETMASK, &children, NULL);
+    if ((signals = signalfd(-1, &children, SFD_NONBLOCK | SFD_CLOEXEC)) < 0) return -errno;
+    while (is_open || s.count) {
+        struct pollfd fds[] = {{is_open ? control : -1, POLLIN, 0}, {signals, POLLIN, 0}};
+        if (poll(fds, 2, -1) < 0) continue;
+        if (fds[1].revents) {
+            struct signalfd_siginfo info;
+            while (read(signals, &info, sizeof info) > 0) {}
+            reap(&s, control);
+        }
+        if (!fds[0].revents) continue;
+        uint64_t token;
+        int pair[2];
+        ssize_t n = receive(control, &token, pair);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+        if (n <= 0) {
+            is_open = 0;
+            continue;
+        }
+        pid_t pid = n != (ssize_t)sizeof token || pair[1] < 0 || make_room(&s) ? -1 : fork();
+        if (pid == 0) {
+            close(signals);
+            int result = hd_supervise(pair[0], pair[1], control, payload, size);
+            if (result) return result;
+            _exit(0);
+        }
+        if (pid < 0) {
+            hd_notice failed = {.kind = HD_FORK_FAILED, .status = errno, .token = token};
+            notify(control, &failed);
+        } else {
+            s.pids[s.count] = pid;
+            s.tokens[s.count++] = token;
+        }
+        if (pair[0] >= 0) close(pair[0]);
+        if (pair[1] >= 0) close(pair[1]);
+    }
+    return 0;
+}

@@ -1,0 +1,52 @@
+import numpy as np
+import numpy.typing as npt
+
+from hdcore.typing import BoolVector, FloatVector, IntVector
+
+NONE: int
+BANDIT: int
+MEDIAN: int
+TRUNCATION: int
+
+class RuleJudge:
+    """Compiled `hdcore.policies.base.Judge` of a built-in rule.
+
+    One thread at a time; `report_many` releases the GIL. A run is added on its first report, numbers need not be
+    dense but memory goes up to the largest. A run that was told to stop stays live until `end` is called for it.
+    A report after `end` is a StateError; `report_many` checks all its rows before it takes the first one.
+    """
+
+    def __init__(
+        self,
+        rule: int,
+        evaluation_interval: int,
+        delay_evaluation: int,
+        *,
+        slack: float = 0.0,
+        relative: bool = False,
+        percentage: int = 50,
+        reached_only: bool = False,
+        live_only: bool = False,
+    ) -> None: ...
+    def report(self, run: int, score: float) -> bool: ...
+    def report_many(self, runs: IntVector, scores: FloatVector) -> BoolVector: ...
+    def end(self, run: int) -> None: ...
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, the object itself not counted; O(intervals)."""
+
+class Curves:
+    """Recorded curves, float32 or float64 of any strides, read in place; NaN after a run's end."""
+
+    lengths: npt.NDArray[np.int32]
+    def __init__(self, array: npt.NDArray[np.float32] | npt.NDArray[np.float64], sign: float) -> None: ...
+    def lockstep(self, judge: RuleJudge, stopped: IntVector) -> None:
+        """Fill `stopped`, shape (runs,), by the rule of `judge`, whose own state is not touched. No GIL."""
+
+    def replay(
+        self, judge: RuleJudge, workers: int, durations: FloatVector | None, stopped: IntVector
+    ) -> tuple[float, float]:
+        """Fill `stopped`; return the makespan and the best score of what was run. No GIL.
+
+        Without durations time counts in intervals.
+        """

@@ -1,0 +1,59 @@
+"""What several commands share: options, finding a sweep, printing."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hdcore.cli.main import debug_option
+
+if TYPE_CHECKING:
+    from hdcore.store import StoreReader
+
+
+def common_options(function: Any) -> Any:
+    """Add the options that every command understands."""
+    function = click.option(
+        "--root",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Where sweeps are kept [default: $HDCORE_ROOT, else ./.hdcore].",
+    )(function)
+    return debug_option(function)
+
+
+def json_option(function: Any) -> Any:
+    """Add ``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print strict JSON and nothing else.")(function)
+
+
+def sweep_folder(root: Path | None, name: str) -> Path:
+    """Return the folder of the sweep that a user means by `name`."""
+    from hdcore.store import find_root, resolve
+
+    return resolve(find_root(root), name)
+
+
+def open_reader(root: Path | None, name: str) -> StoreReader:
+    """Open a sweep for reading."""
+    from hdcore.store import StoreReader
+
+    return StoreReader.open(sweep_folder(root, name))
+
+
+def write(text: str) -> None:
+    """Print text to stdout at once; text that the terminal's encoding lacks is replaced."""
+    try:
+        sys.stdout.write(text + "\n")
+    except UnicodeEncodeError:
+        encoding = sys.stdout.encoding or "ascii"
+        sys.stdout.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+    sys.stdout.flush()
+
+
+def is_terminal() -> bool:
+    """Return True if a person looks at stdout."""
+    return sys.stdout.isatty()

@@ -1,0 +1,153 @@
+"""`hdcore export`: the runs of a sweep as a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from hdcore.cli.common import common_options, open_reader
+from hdcore.errors import InputError
+
+if TYPE_CHECKING:
+    from hdcore.store import StoreReader
+
+_FIXED = (
+    "number",
+    "id",
+    "status",
+    "reason",
+    "attempt",
+    "value",
+    "interval",
+    "started",
+    "ended",
+    "duration_s",
+    "devices",
+)
+
+
+@click.command("export")
+@click.argument("name")
+@click.option("--format", "form", type=click.Choice(["csv", "json", "parquet"]), help="By default the file's ending.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="'-' is stdout.")
+@common_options
+def export_command(name: str, form: str | None, output: Path | None, root: Path | None) -> None:
+    """Write the runs of a sweep: one row a run, with its parameters and the best and last value of each metric.
+
+    JSON holds what `show --json` prints, with every report. A name that parameters and fixed columns share is told
+    apart by its prefix: columns are `number`, `status`, …, then `parameter.NAME`, then `metric.NAME.best` and
+    `metric.NAME.last`. Values that are no plain numbers or text are JSON in their cell.
+    """
+    target = None if output is None or str(output) == "-" else output
+    form = form or _form_of(target)
+    with open_reader(root, name) as reader:
+        if form == "json":
+            from hdcore.document import sweep_document, to_json_text
+
+            text = to_json_text(sweep_document(reader)) + "\n"
+            _deliver(target, lambda file: file.write(text.encode()))
+            return
+        columns = run_columns(reader)
+    if form == "csv":
+        _deliver(target, lambda file: file.write(_csv(columns).encode()))
+    else:
+        parquet = _parquet_writer(columns)
+        if target is None:
+            raise InputError("parquet is binary; give a file with -o", source="export", field="-o")
+        _deliver(target, parquet)
+
+
+def run_columns(reader: StoreReader) -> dict[str, list[Any]]:
+    """Return the runs of a sweep as columns of equal length."""
+    from hdcore.document import run_entry
+
+    driver = reader.driver()
+    sweep = reader.sweep()
+    goal = sweep.spec.goal
+    driven = driver is not None and driver.alive
+    runs = reader.runs()
+    entries = [run_entry(run, sweep.sweep_id, driven=driven) for run in runs]
+    columns: dict[str, list[Any]] = {key: [entry[key] for entry in entries] for key in _FIXED}
+    columns["devices"] = [" ".join(devices) for devices in columns["devices"]]
+    parameters = dict.fromkeys(name for run in runs for name in run.configuration)
+    for name in parameters:
+        columns[f"parameter.{name}"] = [_plain(run.configuration.get(name)) for run in runs]
+    summaries = [{summary.name: summary for summary in reader.summaries(run.number)} for run in runs]
+    for name in dict.fromkeys(name for of_run in summaries for name in of_run):
+        found = [of_run.get(name) for of_run in summaries]
+        columns[f"metric.{name}.best"] = [None if s is None else s.best(goal) for s in found]
+        columns[f"metric.{name}.last"] = [None if s is None else s.last for s in found]
+    return columns
+
+
+def _form_of(target: Path | None) -> str:
+    ending = "" if target is None else target.suffix.lstrip(".").lower()
+    if ending not in ("csv", "json", "parquet"):
+        raise InputError("name the format: csv, json or parquet", source="export", field="--format")
+    return ending
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict | list | tuple):
+        import json
+
+        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return value
+
+
+def _csv(columns: dict[str, list[Any]]) -> str:
+    import csv
+    import io
+
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_harmless(name) for name in columns)
+    for row in zip(*columns.values(), strict=True):
+        writer.writerow([_harmless(cell) if isinstance(cell, str) else cell for cell in row])
+    return out.getvalue()
+
+
+def _harmless(text: str) -> str:
+    """Keep spreadsheets from reading stored text as a formula; numbers are numbers already and never come here."""
+    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def _parquet_writer(columns: dict[str, list[Any]]) -> Any:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise ImportError("export: parquet needs pyarrow; install hdcore[export]") from None
+    arrays = {}
+    for name, values in columns.items():
+        kinds = {type(value) for value in values if value is not None}
+        if len(kinds) > 1 and not kinds <= {int, float}:  # choices of several types
+            values = [None if value is None else str(value) for value in values]
+        elif kinds == {int, float}:
+            values = [None if value is None else float(value) for value in values]
+        arrays[name] = pa.array(values)
+    table = pa.table(arrays)
+    return lambda file: pq.write_table(table, file)
+
+
+def _deliver(target: Path | None, write: Any) -> None:
+    """Write a file whole or not at all; None is stdout."""
+    if target is None:
+        write(sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+        return
+    file: IO[bytes]
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
+        try:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(file.name, target)
+        except BaseException:
+            os.unlink(file.name)
+            raise

@@ -1,0 +1,90 @@
+"""`hdcore logs`: what a run wrote, and what it writes."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from hdcore.cli.common import common_options, is_terminal, open_reader
+from hdcore.errors import InputError
+from hdcore.views.text import printable_text
+
+if TYPE_CHECKING:
+    from hdcore.store import StoreReader
+
+_CHUNK = 1 << 16
+_LOOK_S = 0.1
+
+
+@click.command("logs")
+@click.argument("name")
+@click.argument("run", type=click.IntRange(min=0))
+@click.option("--follow", "-f", is_flag=True, help="Go on printing until the run ends.")
+@click.option("--stderr", "stream", flag_value="stderr", help="Only what went to stderr.")
+@click.option("--stdout", "stream", flag_value="stdout", help="Only what went to stdout.")
+@common_options
+def logs_command(name: str, run: int, follow: bool, stream: str | None, root: Path | None) -> None:
+    """Print what a run wrote: stdout, then stderr; with --follow both as they come.
+
+    On a terminal, control characters are replaced; through a pipe the bytes come as they are.
+    """
+    with open_reader(root, name) as reader:
+        reader.run(run)  # says so if there is no such run
+        folder = reader.folder / "runs" / f"{run:04d}"
+        wanted = [stream] if stream else ["stdout", "stderr"]
+        tails = [_Tail(folder / f"{which}.log") for which in wanted]
+        if not follow and not any(tail.exists() for tail in tails):
+            raise InputError(f"run {run} has not started and wrote nothing yet", source=name)
+        out = click.get_binary_stream("stdout")
+        try:
+            while True:
+                ended = not follow or _has_ended(reader, run)
+                for tail in tails:
+                    tail.copy(out)
+                out.flush()
+                if ended:
+                    return
+                time.sleep(_LOOK_S)
+        finally:
+            for tail in tails:
+                tail.close()
+
+
+def _has_ended(reader: StoreReader, number: int) -> bool:
+    driver = reader.driver()
+    return reader.run(number).status.is_terminal or driver is None or not driver.alive
+
+
+class _Tail:
+    """A log file that may not exist yet, read on from where the last look ended."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+        self._for_people = is_terminal()
+
+    def exists(self) -> bool:
+        return self._path.exists()
+
+    def copy(self, out: BinaryIO) -> None:
+        if self._file is None:
+            try:
+                self._file = open(self._path, "rb", opener=_no_links)
+            except FileNotFoundError:
+                return
+        if os.fstat(self._file.fileno()).st_size < self._file.tell():
+            self._file.seek(0)  # the run was started again
+        while chunk := self._file.read(_CHUNK):
+            out.write(printable_text(chunk.decode("utf-8", "replace")).encode() if self._for_people else chunk)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def _no_links(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC)

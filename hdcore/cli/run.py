@@ -1,0 +1,206 @@
+"""`hdcore run` and `resume`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from hdcore.cli.common import common_options, is_terminal, json_option, write
+from hdcore.errors import InputError
+from hdcore.views.text import printable
+from hdcore.typing import RunStatus
+
+if TYPE_CHECKING:
+    from hdcore.views.progress import Progress
+    from hdcore.store import Store
+
+_SWEEP_FILES = (".yml", ".yaml", ".json")
+
+
+def _driving_options(function: Any) -> Any:
+    """Options that `run` and `resume` share."""
+    for option in (
+        click.option("--strict", is_flag=True, help="Exit with 1 if any run failed."),
+        click.option("--no-live", is_flag=True, help="Plain lines instead of the live table."),
+        click.option("--gpus", metavar="LIST|none", help="Indices or UUIDs of the GPUs that runs may use, or none."),
+        click.option("--max-concurrent", "-j", type=click.IntRange(min=1), metavar="N", help="Runs at a time."),
+    ):
+        function = option(function)
+    return function
+
+
+@click.command("run")
+@click.argument("target", type=click.Path(path_type=Path), metavar="SWEEP.yml|SCRIPT")
+@click.argument("fixed", nargs=-1, type=click.UNPROCESSED, metavar="[-- FIXED ARGUMENTS]")
+@click.option("--name", metavar="NAME", help="Name of the sweep; by default the file's.")
+@click.option("--input", "inputs", multiple=True, metavar="NAME=PATH", help="Local path of an input.")
+@click.option("--executor", metavar="local|ray", help="Where runs run.")
+@click.option("--preload", metavar="MODULES", help="Modules, with commas between, imported once for all runs.")
+@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="The same configurations each time.")
+@click.option(
+    "--param", "params", multiple=True, metavar="NAME=SPACE", help="As lr=log:1e-5:1e-1, opt=choice:sgd,adam."
+)
+@click.option("--metric", metavar="NAME", help="Primary metric of a script.")
+@click.option("--goal", metavar="maximize|minimize", help="What to do with it [default: maximize].")
+@click.option("--sampler", metavar="NAME", help="random, sobol, grid or bayesian [default: random].")
+@click.option("--policy", metavar="POLICY", help="As median:delay=5 or bandit:slack_factor=0.1.")
+@click.option("--max-runs", type=click.IntRange(min=1), metavar="N", help="Runs of a script [default: 20].")
+@_driving_options
+@json_option
+@common_options
+def run_command(
+    target: Path,
+    fixed: tuple[str, ...],
+    name: str | None,
+    inputs: tuple[str, ...],
+    executor: str | None,
+    preload: str | None,
+    seed: int | None,
+    params: tuple[str, ...],
+    metric: str | None,
+    goal: str | None,
+    sampler: str | None,
+    policy: str | None,
+    max_runs: int | None,
+    max_concurrent: int | None,
+    gpus: str | None,
+    no_live: bool,
+    strict: bool,
+    as_json: bool,
+    root: Path | None,
+) -> int:
+    """Run a sweep file, or any script with --param options, to its end.
+
+    \b
+    hdcore run sweep.yml
+    hdcore run train.py --param lr=log:1e-5:1e-1 --param units=quniform:16:512:16 --metric accuracy -j 2 -- --epochs 5
+
+    Ctrl-C ends the runs within seconds and leaves the sweep so that `hdcore resume` goes on with it.
+    """
+    from hdcore.azure import load_sweep, missing_here, spec_from_script
+    from hdcore.azure.reader import read_file
+    from hdcore.store import find_root
+    from hdcore.sweep import check_runnable, create_sweep, free_name
+
+    where = find_root(root)
+    overrides = {
+        "name": name,
+        "seed": seed,
+        "max_concurrent": max_concurrent,
+        "max_runs": max_runs,
+        "executor": executor,
+        "preload": preload,
+    }
+    if target.suffix.lower() in _SWEEP_FILES:
+        only_scripts = {"--param": params, "--metric": metric, "--goal": goal, "--sampler": sampler, "--policy": policy}
+        for option, given in {**only_scripts, "arguments after --": fixed}.items():
+            if given:
+                raise InputError("is for scripts; a sweep file says it itself", source="run", field=option)
+        spec = load_sweep(target, inputs=_parse_inputs(inputs), overrides=overrides)
+        has_name = name is not None or "name" in read_file(target)
+    else:
+        if inputs:
+            raise InputError("is for sweep files; give a script its paths after --", source="run", field="--input")
+        spec = spec_from_script(
+            target,
+            params,
+            metric=metric,
+            goal=goal or "maximize",
+            sampler=sampler or "random",
+            policy=policy,
+            fixed=fixed,
+            overrides=overrides,
+        )
+        has_name = name is not None
+    for problem in missing_here(spec):
+        raise problem
+    check_runnable(spec)
+    if not has_name:
+        spec = msgspec.structs.replace(spec, name=free_name(where, spec.name))
+    for warning in spec.warnings:
+        _warn(warning)
+    with create_sweep(where, spec) as store:
+        return _drive(store, max_concurrent, gpus, no_live, strict, as_json, where)
+
+
+@click.command("resume")
+@click.argument("name")
+@_driving_options
+@json_option
+@common_options
+def resume_command(
+    name: str,
+    max_concurrent: int | None,
+    gpus: str | None,
+    no_live: bool,
+    strict: bool,
+    as_json: bool,
+    root: Path | None,
+) -> int:
+    """Go on with a sweep that was stopped or crashed: finished runs stay, what was in flight runs again."""
+    from hdcore.store import Store, find_root, resolve
+
+    where = find_root(root)
+    folder = resolve(where, name)
+    with Store.open(where, folder.name) as store:
+        return _drive(store, max_concurrent, gpus, no_live, strict, as_json, where)
+
+
+def _drive(
+    store: Store, slots: int | None, gpus: str | None, no_live: bool, strict: bool, as_json: bool, root: Path
+) -> int:
+    from hdcore.signals import StopSignals
+    from hdcore.sweep import run_sweep
+
+    view = _view(no_live, as_json)
+    with StopSignals() as stop:
+        status = run_sweep(store, slots=slots, gpus=gpus, observer=view, stop=stop)
+    if as_json:
+        from hdcore.document import sweep_document, to_json_text
+        from hdcore.store import StoreReader
+
+        with StoreReader.open(store.folder) as reader:
+            write(to_json_text(sweep_document(reader)))
+    else:
+        from hdcore.views.plain import summary
+
+        for line in summary(view, root=root):
+            write(line)
+    if status is RunStatus.QUEUED and stop.first is not None:
+        return stop.exit_code
+    failed = view.count[RunStatus.FAILED]
+    return 1 if not view.count[RunStatus.COMPLETED] or (strict and failed) else 0
+
+
+def _view(no_live: bool, as_json: bool) -> Progress:
+    """Return the live table for a person at a terminal, plain lines for everybody else, nothing beside JSON."""
+    from hdcore.views.plain import PlainView
+
+    if as_json:
+        return PlainView(lambda line: None, _warn)
+    if no_live or not is_terminal():
+        return PlainView(write, _warn)
+    from hdcore.views.live import LiveView
+
+    return LiveView()
+
+
+def _parse_inputs(inputs: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for item in inputs:
+        name, equals, path = item.partition("=")
+        if not name or not equals:
+            raise InputError(f"is {item!r}; write NAME=PATH", source="run", field="--input")
+        found[name] = path
+    return found
+
+
+def _warn(text: str) -> None:
+    try:
+        print(f"hdcore: warning: {printable(' '.join(text.split()))}", file=sys.stderr, flush=True)
+    except OSError:
+        pass

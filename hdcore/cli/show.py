@@ -1,0 +1,248 @@
+"""`hdcore list`, `show` and `best`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hdcore.cli.common import common_options, is_terminal, json_option, open_reader, write
+from hdcore.document import display_time, present_status, run_entry, sweep_document, sweep_head, to_json_text
+from hdcore.errors import HdcoreError, InputError
+from hdcore.views.text import configuration_line, plural, printable, shown, span
+from hdcore.typing import RunStatus
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from hdcore.views.progress import Row
+    from hdcore.views.sparkline import Scale
+    from hdcore.store import StoredRun, StoredSweep, StoreReader
+
+_ROWS = 20
+_CURVE_POINTS = 64
+
+
+@click.command("list")
+@json_option
+@common_options
+def list_command(as_json: bool, root: Path | None) -> None:
+    """List the sweeps, the newest first."""
+    from hdcore.store import find_root, list_sweeps
+
+    where = find_root(root)
+    entries = [_list_entry(name, folder) for name, folder in list_sweeps(where)]
+    if as_json:
+        write(to_json_text(entries))
+        return
+    if not entries:
+        write(f"no sweeps in {printable(str(where))}; start one with `hdcore run SWEEP.yml`")
+        return
+    from hdcore.views.table import listing
+
+    rows = []
+    for entry in entries:
+        if "error" in entry:
+            rows.append([entry["name"], "damaged", "", printable(entry["error"]), ""])
+            continue
+        counts = entry["runs"]
+        ended = counts["Completed"] + counts["Failed"] + counts["Canceled"]
+        best = (
+            ""
+            if entry["best_value"] is None
+            else f"{printable(entry['primary_metric'])} {shown(entry['best_value'], 6)}"
+        )
+        created = (entry["created"] or "")[:16].replace("T", " ")
+        rows.append([entry["name"], entry["status"], f"{ended}/{entry['max_total_runs']}", best, created])
+    _print_lines(listing(["name", "status", "runs", "best", "created (UTC)"], rows, _width(), status=1))
+
+
+def _list_entry(name: str, folder: Path) -> dict[str, Any]:
+    from hdcore.store import StoreReader
+
+    try:
+        with StoreReader.open(folder) as reader:
+            sweep, best = reader.sweep(), reader.best()
+            driven = _is_driven(reader)
+    except HdcoreError as error:
+        return {"name": name, "error": str(error)}
+    return {
+        "name": name,
+        "id": sweep.sweep_id,
+        "status": present_status(sweep.status, driven).value,
+        "goal": sweep.spec.goal.value,
+        "primary_metric": sweep.spec.metric,
+        "runs": {status.value: sweep.counts.get(status, 0) for status in RunStatus},
+        "max_total_runs": sweep.spec.limits.max_total_runs,
+        "best_run": None if best is None else best.number,
+        "best_value": None if best is None else best.value,
+        "created": display_time(sweep.created),
+    }
+
+
+@click.command("show")
+@click.argument("name")
+@click.option("--run", "number", type=click.IntRange(min=0), metavar="N", help="This run only.")
+@click.option("--points", type=click.IntRange(min=2), metavar="N", help="Most points of each series in the JSON.")
+@click.option("--all", "every", is_flag=True, help=f"All runs instead of the best {_ROWS}.")
+@json_option
+@common_options
+def show_command(
+    name: str, number: int | None, points: int | None, every: bool, as_json: bool, root: Path | None
+) -> None:
+    """Show a sweep: its state, the best run, and the runs sorted by the primary metric."""
+    with open_reader(root, name) as reader:
+        if as_json:
+            write(to_json_text(sweep_document(reader, only_run=number, points=points)))
+        elif number is None:
+            _show_sweep(reader, None if every else _ROWS)
+        else:
+            _show_run(reader, number)
+
+
+@click.command("best")
+@click.argument("name")
+@json_option
+@common_options
+def best_command(name: str, as_json: bool, root: Path | None) -> None:
+    """Show the best run of a sweep: its value, its configuration, its folder."""
+    with open_reader(root, name) as reader:
+        sweep, best = reader.sweep(), reader.best()
+        if best is None:
+            raise InputError(f"no run has reported a finite {sweep.spec.metric!r} yet", source=sweep.name)
+        folder = reader.folder / "runs" / f"{best.number:04d}"
+        if as_json:
+            entry = run_entry(best, sweep.sweep_id, driven=_is_driven(reader))
+            keys = ("number", "id", "status", "configuration", "value", "interval")
+            write(to_json_text({**{key: entry[key] for key in keys}, "folder": str(folder)}))
+            return
+        at = f" at interval {best.interval}" if best.interval else ""
+        write(f"run {best.number}  {printable(sweep.spec.metric)} {shown(best.value, 6)}{at}  {best.status.value}")
+        for parameter, value in best.configuration.items():
+            write(f"  {printable(str(parameter))} = {shown(value, 17)}")
+        write(f"  folder {folder}")
+
+
+def _is_driven(reader: StoreReader) -> bool:
+    driver = reader.driver()
+    return driver is not None and driver.alive
+
+
+def _show_sweep(reader: StoreReader, most: int | None) -> None:
+    from hdcore.views.progress import policy_line
+
+    driven = _is_driven(reader)
+    sweep, runs = reader.sweep(), reader.runs()
+    spec = sweep.spec
+    head = sweep_head(sweep, driven=driven)
+    reason = f", {printable(sweep.reason)}" if sweep.reason else ""
+    if sweep.status is RunStatus.RUNNING and not driven:
+        reason = f", its driver is gone; go on with `hdcore resume {spec.name}`"
+    elif sweep.status is RunStatus.QUEUED:
+        reason += f"; go on with `hdcore resume {spec.name}`"
+    write(f"{spec.name}  {head['status']}{reason}")
+    write(
+        f"{spec.goal.value} {printable(spec.metric)} · {head['sampler']} · {policy_line(spec.policy)} · seed {spec.seed}"
+    )
+    write(_count_line(runs, sweep, driven))
+    best = reader.best()
+    if best is not None:
+        write(f"best {shown(best.value, 6)} by run {best.number}  {configuration_line(best.configuration)}")
+    rows, scale = _rows(reader, runs, most, driven)
+    if rows:
+        from hdcore.views.table import run_table
+
+        write("")
+        _print_lines(run_table(rows, spec.metric, scale, _width(), best=None if best is None else best.number, now=0.0))
+    if len(rows) < len(runs):
+        write(f"… {len(runs) - len(rows)} more; show them with --all")
+
+
+def _count_line(runs: Sequence[StoredRun], sweep: StoredSweep, driven: bool) -> str:
+    count: dict[str, int] = {}
+    for run in runs:
+        status = present_status(run.status, driven)
+        count[status.value] = count.get(status.value, 0) + 1
+    told = ", ".join(f"{n} {status.lower()}" for status, n in count.items())
+    return f"{len(runs)} of {plural(sweep.spec.limits.max_total_runs, 'run')}" + (f": {told}" if told else "")
+
+
+def _rows(reader: StoreReader, runs: Sequence[StoredRun], most: int | None, driven: bool) -> tuple[list[Row], Scale]:
+    """Return the best `most` runs with their curves; series are read for these only."""
+    from hdcore.views.progress import Row
+    from hdcore.views.sparkline import Curve, Scale
+
+    spec = reader.sweep().spec
+    sign = spec.goal.sign
+
+    def value_of(run: StoredRun) -> float | None:
+        if run.value is not None or run.status.is_terminal or run.primary is None:
+            return run.value
+        return run.primary.best(spec.goal)
+
+    def rank(run: StoredRun) -> tuple[bool, float, int]:
+        value = value_of(run)
+        return (value is None, -(value or 0.0) * sign, run.number)
+
+    scale = Scale()
+    rows = []
+    for run in sorted(runs, key=rank)[:most]:
+        curve = Curve()
+        for _, _, value, *_ in reader.series(run.number, names=[spec.metric], most=_CURVE_POINTS).get(spec.metric, ()):
+            curve.add(float("nan") if value is None else value)
+            if value is not None:
+                scale.add(value)
+        row = Row(run.number, run.configuration, present_status(run.status, driven), run.reason, value_of(run))
+        row.curve, row.devices, row.attempt, row.took_s = curve, tuple(run.devices), run.attempt, run.duration_s or 0.0
+        rows.append(row)
+    return rows, scale
+
+
+def _show_run(reader: StoreReader, number: int) -> None:
+    from hdcore.views.sparkline import Scale, sparkline
+
+    sweep, run = reader.sweep(), reader.run(number)
+    driven = _is_driven(reader)
+    status = present_status(run.status, driven).value
+    write(f"run {number} of {sweep.name}  {status}" + (f", {printable(run.reason)}" if run.reason else ""))
+    write(f"  id       {sweep.sweep_id}_{number}")
+    write(f"  attempt  {run.attempt}")
+    if run.started is not None:
+        write(f"  started  {display_time(run.started)}" + (f", took {span(run.duration_s)}" if run.duration_s else ""))
+    if run.devices:
+        write(f"  devices  {' '.join(map(printable, run.devices))}")
+    write(f"  folder   {reader.folder / 'runs' / f'{number:04d}'}")
+    write("configuration")
+    for name, value in run.configuration.items():
+        write(f"  {printable(str(name))} = {shown(value, 17)}")
+    write("metrics")
+    for name, points in reader.series(number, most=_CURVE_POINTS).items():
+        values = [float("nan") if value is None else value for _, _, value, *_ in points]
+        scale = Scale()
+        for value in values:
+            scale.add(value)
+        drawn = sparkline(values, scale, 32)
+        last = values[-1] if values else None
+        write(
+            f"  {printable(name)}  {drawn}  last {shown(last, 6)}, {plural(points[-1][0] if points else 0, 'report')}"
+        )
+
+
+def _width() -> int:
+    return shutil.get_terminal_size((120, 24)).columns
+
+
+def _print_lines(lines: list[Text]) -> None:
+    """Print styled lines; the colours only where a terminal shows them."""
+    if not is_terminal():
+        for line in lines:
+            write(line.plain)
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    for line in lines:
+        console.print(line, no_wrap=True, overflow="ellipsis", crop=True)

@@ -1,0 +1,42 @@
+"""`hdcore validate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hdcore.cli.common import json_option, write
+from hdcore.cli.main import debug_option, describe
+from hdcore.views.text import plural, printable
+
+
+@click.command("validate")
+@click.argument("sweep_file", type=click.Path(path_type=Path), metavar="SWEEP.yml")
+@json_option
+@debug_option
+def validate_command(sweep_file: Path, as_json: bool) -> None:
+    """Check a sweep file. Nothing is run or created.
+
+    Code and inputs that this machine lacks are noted and do not count as errors: they may be there where the sweep runs.
+    """
+    from hdcore.azure import load_sweep, missing_here
+    from hdcore.space import SearchSpace
+
+    spec = load_sweep(sweep_file)
+    size = SearchSpace(spec.space).size
+    notes = [*spec.warnings, *(describe(error)[1] for error in missing_here(spec))]
+    if as_json:
+        from hdcore.document import to_json_text
+
+        write(to_json_text({"file": str(sweep_file), "valid": True, "notes": notes, "configurations": size}))
+        return
+    runs = plural(spec.limits.max_total_runs, "run")
+    configurations = "" if size is None else f", {plural(size, 'configuration')}"
+    parameters = plural(len(spec.space), "parameter")
+    write(
+        f"{printable(str(sweep_file))}: valid; {spec.goal.value} {printable(spec.metric)}, "
+        f"{spec.sampler.get('type', 'random')} sampler, {parameters}{configurations}, at most {runs}"
+    )
+    for note in notes:
+        write(f"note: {printable(note)}")

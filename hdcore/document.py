@@ -1,0 +1,118 @@
+"""A stored sweep as plain data: what `show --json`, `export --format json` and other programs read.
+
+Strict JSON throughout: every number is finite; a metric value that is not stands as null with its interval kept.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hdcore.typing import RunStatus
+
+if TYPE_CHECKING:
+    from hdcore.store import StoredRun, StoredSweep, StoreReader
+
+WHOLE_SERIES_ROWS = 250_000
+"""A sweep with more reports of its primary metric gives series of at most `THINNED_POINTS` each."""
+
+THINNED_POINTS = 2_000
+
+
+def display_time(seconds: float | None) -> str | None:
+    """Return a wall-clock time as ISO 8601 UTC with milliseconds."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def present_status(status: RunStatus, driven: bool) -> RunStatus:
+    """Return a status as it is: what a dead driver left as Running waits for `resume`."""
+    return RunStatus.QUEUED if status is RunStatus.RUNNING and not driven else status
+
+
+def sweep_head(sweep: StoredSweep, *, driven: bool) -> dict[str, Any]:
+    """Return what concerns the sweep as a whole, in the order of the interface."""
+    spec, limits = sweep.spec, sweep.spec.limits
+    return {
+        "name": spec.name,
+        "id": sweep.sweep_id,
+        "status": present_status(sweep.status, driven).value,
+        "reason": sweep.reason,
+        "goal": spec.goal.value,
+        "primary_metric": spec.metric,
+        "sampler": spec.sampler.get("type", "random"),
+        "policy": _flat_policy(spec.policy),
+        "limits": {
+            "max_total_runs": limits.max_total_runs,
+            "max_concurrent_runs": limits.max_concurrent_runs,
+            "timeout_s": limits.timeout_s,
+            "run_timeout_s": limits.run_timeout_s,
+        },
+        "seed": spec.seed,
+        "created": display_time(sweep.created),
+        "ended": display_time(sweep.ended),
+    }
+
+
+def run_entry(run: StoredRun, sweep_id: str, *, driven: bool) -> dict[str, Any]:
+    """Return one run without its series."""
+    return {
+        "number": run.number,
+        "id": f"{sweep_id}_{run.number}",
+        "status": present_status(run.status, driven).value,
+        "reason": run.reason,
+        "attempt": run.attempt,
+        "configuration": run.configuration,
+        "value": run.value,
+        "interval": run.interval,
+        "devices": list(run.devices),
+        "started": display_time(run.started),
+        "ended": display_time(run.ended),
+        "duration_s": run.duration_s,
+    }
+
+
+def sweep_document(reader: StoreReader, *, only_run: int | None = None, points: int | None = None) -> dict[str, Any]:
+    """Return a sweep with its runs and their series.
+
+    Parameters
+    ----------
+    reader : StoreReader
+    only_run : int, optional
+        Leave the other runs out.
+    points : int, optional
+        Most points a series; by default all of them, unless the sweep is very large.
+    """
+    driver = reader.driver()
+    driven = driver is not None and driver.alive
+    sweep = reader.sweep()
+    best = reader.best()
+    runs = reader.runs() if only_run is None else [reader.run(only_run)]
+    if points is None and sum(run.primary.count for run in runs if run.primary is not None) > WHOLE_SERIES_ROWS:
+        points = THINNED_POINTS
+    document = sweep_head(sweep, driven=driven)
+    document["best_run"] = None if best is None else best.number
+    document["runs"] = entries = []
+    for run in runs:
+        entry = run_entry(run, sweep.sweep_id, driven=driven)
+        series = reader.series(run.number, most=points)
+        entry["metrics"] = {
+            name: [[interval if step is None else step, value] for interval, step, value, *_ in rows]
+            for name, rows in series.items()
+        }
+        entries.append(entry)
+    return document
+
+
+def to_json_text(document: Any) -> str:
+    """Return strict JSON, indented but for the innermost lists' sake readable by people too."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+
+
+def _flat_policy(policy: dict[str, Any] | None) -> dict[str, Any] | None:
+    if policy is None or policy.get("name") == "Default":
+        return None
+    return {"name": policy.get("name"), **policy.get("properties", {})}

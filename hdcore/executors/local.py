@@ -1,0 +1,457 @@
+"""Runs on this machine: slots, process trees, logs, reports.
+
+How a run lives::
+
+    driver ---- socket ---- spawner            one small process, forks
+       \\                       |
+        `---- socket per run - shim            C, subreaper: logs, timeout, ends the tree
+                                |
+                               run ... its descendants
+
+The driver waits on sockets and inotify only; an executor with a hundred quiet runs uses no CPU.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import secrets
+import selectors
+import socket
+import time
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hdcore.errors import ExecutorError
+from hdcore.executors import cpus, outcome
+from hdcore.executors.leftovers import MARK_VARIABLE, end_leftovers, process_name, run_mark
+from hdcore.executors.protocol import CANCEL, COMMAND, NS, RECORD, Bounds, Flags, Kind, Notice, NoticeKind, Record, pack_request
+from hdcore.executors.spawner import Spawner
+from hdcore.executors.tail import ReportTail, ReportWatch
+from hdcore.records import Event, Launch, Reports, RunEnd, RunStarted
+from hdcore.typing import RunStatus
+
+if TYPE_CHECKING:
+    from hdcore.executors.devices import Devices, Lease
+
+LOG_CAP_BYTES = 64 << 20
+MOST_READS = 16
+"""Chunks of report files that one poll reads, all runs together."""
+LOOK_EVERY_S = 0.05
+"""Between looks at report files that inotify does not watch."""
+MOST_TRIES = 3
+"""Times that a request is handed over, when spawners die before they take it up."""
+
+_executors: weakref.WeakSet[LocalExecutor] = weakref.WeakSet()
+
+
+class _Live:
+    """What the executor knows of a run between start and end."""
+
+    def __init__(self, launch: Launch, slot: int, token: int, tail: ReportTail, request: bytes, lease: Lease | None) -> None:
+        self.launch = launch
+        self.slot = slot
+        self.token = token
+        self.tail = tail
+        self.request = request
+        self.lease = lease
+        self.devices: tuple[str, ...] = () if lease is None else lease.names
+        self.watch: int | None = None
+        self.socket: socket.socket | None = None
+        self.generation = 0
+        self.tries = 0
+        self.began = time.monotonic()
+        self.said_hello = False
+        self.is_started = False
+        self.is_lost = False  # the shim went without an end record
+        self.loss: Notice | None = None
+        self.cancel: tuple[str, float] | None = None
+        self.end: RunEnd | None = None
+        self.is_unkillable = False
+
+
+class LocalExecutor:
+    """Starts and ends the processes of runs on this machine. One thread; see `hdcore.executors.base.Executor`.
+
+    Parameters
+    ----------
+    slots : int or None
+        Runs at a time. None: as many as CPUs, by affinity and container quota, divided by `cpus_per_run`; with
+        GPUs, at most as many as fit on them.
+    devices : Devices or None
+        GPUs to give out; None: none are given out and no device mask is set.
+    gpus_per_run, cpus_per_run
+        What each run of this sweep asks for; `capacity` counts with them.
+    function : callable or None
+        Called as ``function(configuration, run)`` in each run's process instead of executing `Launch.argv`. The spawner is forked
+        from this process right here, so it inherits everything that is loaded; make the executor before opening stores.
+    mark : str or None
+        Name of the sweep in the environment of its runs, by which `end_leftovers` finds them; random if not given.
+    kill_grace_s : float
+        Between SIGTERM and SIGKILL at the run timeout.
+    give_up_s : float
+        After the first SIGKILL; a process that lives on is reported and its slot stays out of use until it is gone.
+    log_cap_bytes : int
+        Of stdout.log and stderr.log of one run together: each keeps half of it, its beginning and its end.
+    """
+
+    def __init__(
+        self,
+        slots: int | None = None,
+        *,
+        devices: Devices | None = None,
+        gpus_per_run: float = 0,
+        cpus_per_run: int = 1,
+        function: Callable[..., Any] | None = None,
+        mark: str | None = None,
+        kill_grace_s: float = 5.0,
+        give_up_s: float = 10.0,
+        log_cap_bytes: int = LOG_CAP_BYTES,
+    ) -> None:
+        if slots is not None and slots < 1:
+            raise ExecutorError(f"{slots} slots; at least 1 is needed to run anything")
+        usable = cpus.usable_cpus()
+        if slots is None:
+            slots = cpus.default_slots(len(usable), cpus_per_run)
+            if devices is not None and gpus_per_run:
+                slots = max(1, min(slots, devices.most_runs(gpus_per_run)))
+        self.slots = slots
+        self.mark = mark or secrets.token_hex(16)
+        self._devices = devices
+        self._gpus_per_run = gpus_per_run
+        self._function = function
+        self._bounds = Bounds(kill_grace_s, give_up_s, log_cap_bytes)
+        self._shares = cpus.shares(usable, slots, cpus_per_run)
+        self._free = list(range(slots))
+        self._live: dict[int, _Live] = {}
+        self._stuck: list[_Live] = []  # ended for the driver, but a process of theirs will not die: their slots are not free
+        self._tokens: dict[int, _Live] = {}
+        self._next_token = 1
+        self._events: list[Event] = []
+        self._grown: dict[int, None] = {}  # runs whose report file is to be read, in order
+        self._unwatched: set[int] = set()
+        self._closed = False
+        self._selector = selectors.DefaultSelector()
+        self._watch = ReportWatch()
+        if self._watch.fd is not None:
+            self._selector.register(self._watch.fd, selectors.EVENT_READ, self._on_growth)
+        _executors.add(self)
+        self._spawner = Spawner(None if function is None else self._fork)
+        self._selector.register(self._spawner.socket, selectors.EVENT_READ, self._on_notice)
+
+    # ---- the protocol
+
+    def capacity(self) -> int:
+        """Return how many more runs could start now."""
+        if self._closed or not self._free:
+            return 0
+        if self._devices is not None and self._gpus_per_run:
+            return min(len(self._free), self._devices.free(self._gpus_per_run))
+        return len(self._free)
+
+    def start(self, launch: Launch) -> tuple[str, ...]:
+        """Start a run and return its devices; see the protocol."""
+        if self._closed:
+            raise ExecutorError("the executor is closed")
+        if not self._free:
+            raise ExecutorError(f"no free slot for run {launch.number}: {self.slots} in use")
+        if launch.number in self._live:
+            raise ExecutorError(f"run {launch.number} is running already")
+        lease = None if self._devices is None else self._devices.lease(launch.gpus)
+        slot = heapq.heappop(self._free)
+        try:
+            tail = ReportTail(launch.report, launch.offset, _parser())
+        except OSError as error:
+            return self._refuse(launch, slot, lease, f"its report file: {os.strerror(error.errno or 0)}")
+        try:
+            request = self._request(launch, slot, lease)
+        except ValueError as error:
+            tail.close()
+            return self._refuse(launch, slot, lease, str(error))
+        run = _Live(launch, slot, self._next_token, tail, request, lease)
+        self._next_token += 1
+        self._live[launch.number] = self._tokens[run.token] = run
+        run.watch = self._watch.add(launch.report, launch.number)
+        if run.watch is None:
+            self._unwatched.add(launch.number)
+        self._hand_over(run)
+        return run.devices
+
+    def cancel(self, number: int, reason: str, *, grace_s: float = 5.0) -> None:
+        """End a run: SIGTERM, `grace_s` seconds, SIGKILL to its tree. A second call can only shorten the grace."""
+        run = self._live.get(number)
+        if run is None or run.end is not None or run.is_lost:
+            return
+        run.cancel = (reason if run.cancel is None else run.cancel[0], grace_s)
+        self._send_cancel(run)
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        """Return the events that have come, waiting at most `timeout_s` for the first one."""
+        if self._closed:
+            return []
+        deadline = time.monotonic() + timeout_s
+        while True:
+            wait = 0.0 if self._events or self._grown else max(0.0, deadline - time.monotonic())
+            if self._unwatched:
+                wait = min(wait, LOOK_EVERY_S)
+            woken = False
+            for key, _ in self._selector.select(wait):
+                if key.data is None:
+                    woken = True
+                else:
+                    key.data()
+            self._grown.update(dict.fromkeys(self._unwatched))
+            self._read_reports()
+            if self._events or woken or time.monotonic() >= deadline:
+                events, self._events = self._events, []
+                return events
+
+    def wake_on(self, fd: int) -> None:
+        """Let `poll` return early when `fd` becomes readable; the caller drains it."""
+        self._selector.register(fd, selectors.EVENT_READ, None)
+
+    def close(self) -> None:
+        """End all runs at once and free everything. Idempotent."""
+        if self._closed:
+            return
+        for number in list(self._live):
+            self.cancel(number, "executor closed", grace_s=0.0)
+        deadline = time.monotonic() + self._bounds.give_up_s + 2.0
+        while self._live and time.monotonic() < deadline:
+            self.poll(0.1)
+        self._closed = True
+        for run in [*self._live.values(), *self._stuck]:
+            self._retire(run)
+            self._release(run)
+        self._selector.close()
+        self._watch.close()
+        self._spawner.close()
+        if self._devices is not None:
+            self._devices.close()
+
+    def __enter__(self) -> LocalExecutor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ---- starting
+
+    def _request(self, launch: Launch, slot: int, lease: Lease | None) -> bytes:
+        environment = dict(launch.environment)
+        environment[MARK_VARIABLE] = run_mark(
+            self.mark, launch.number, launch.attempt, outer=os.environ.get(MARK_VARIABLE)
+        )
+        environment.update(cpus.thread_variables(launch.cpus, environment))
+        if lease is not None:
+            environment.update(lease.environment)
+        return pack_request(
+            launch.argv,
+            environment,
+            cwd=launch.cwd,
+            out=os.path.join(launch.folder, "stdout.log"),
+            err=os.path.join(launch.folder, "stderr.log"),
+            timeout_s=launch.timeout_s,
+            bounds=self._bounds,
+            cpus=self._shares[slot],
+            function=self._function is not None,
+            name=process_name(self.mark, launch.number, launch.attempt),
+        )
+
+    def _refuse(self, launch: Launch, slot: int, lease: Lease | None, why: str) -> tuple[str, ...]:
+        heapq.heappush(self._free, slot)
+        if lease is not None:
+            lease.close()
+        self._events.append(outcome.not_started(launch, why))
+        return ()
+
+    def _hand_over(self, run: _Live) -> None:
+        """Give a run to the spawner; again, after one died with it in hand."""
+        run.tries += 1
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        run.socket = ours
+        run.is_lost, run.loss = False, None
+        with theirs:
+            try:
+                self._spawner.send(run.token, theirs, run.request)
+            except (BrokenPipeError, ConnectionError):
+                self._restart_spawner()
+                self._spawner.send(run.token, theirs, run.request)
+        run.generation = self._spawner.generation
+        self._selector.register(ours, selectors.EVENT_READ, lambda: self._on_record(run))
+        if run.cancel is not None:
+            self._send_cancel(run)
+
+    def _fork(self, control: socket.socket, ours: socket.socket) -> int:
+        from hdcore.executors.function import fork_spawner
+
+        assert self._function is not None
+        return fork_spawner(control, self._function, self._private_fds() | {ours.fileno()})
+
+    @staticmethod
+    def _private_fds() -> set[int]:
+        """Descriptors that no forked process may keep: a copy of the driver's end would hide the driver's death."""
+        private = set()
+        for executor in _executors:
+            if executor._closed:
+                continue
+            private |= {run.socket.fileno() for run in executor._live.values() if run.socket is not None}
+            private |= {run.tail.fd for run in executor._live.values()}
+            spawner = getattr(executor, "_spawner", None)
+            if spawner is not None:
+                private.add(spawner.socket.fileno())
+        return {fd for fd in private if fd >= 0}
+
+    def _restart_spawner(self) -> None:
+        self._selector.unregister(self._spawner.socket)
+        self._spawner.restart()
+        self._selector.register(self._spawner.socket, selectors.EVENT_READ, self._on_notice)
+        for run in [run for run in self._live.values() if run.is_lost]:
+            self._settle_loss(run)
+
+    @staticmethod
+    def _send_cancel(run: _Live) -> None:
+        assert run.cancel is not None
+        try:
+            if run.socket is not None:
+                run.socket.send(COMMAND.pack(CANCEL, 0, int(run.cancel[1] * NS)), socket.MSG_DONTWAIT)
+        except OSError:  # it is ending on its own; its record is on the way
+            pass
+
+    # ---- what comes in
+
+    def _on_growth(self) -> None:
+        self._grown.update(dict.fromkeys(self._watch.read()))
+
+    def _on_record(self, run: _Live) -> None:
+        while run.socket is not None:
+            try:
+                data = run.socket.recv(RECORD.size, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            except ConnectionError:
+                data = b""
+            if len(data) != RECORD.size:
+                self._drop_socket(run)
+                if run.is_unkillable:
+                    run.is_unkillable = False  # its tree is gone after all
+                    if run in self._stuck:
+                        self._stuck.remove(run)
+                        self._release(run)
+                elif run.end is None:
+                    run.is_lost = True
+                    self._settle_loss(run)
+                return
+            self._take(run, Record.unpack(data))
+
+    def _take(self, run: _Live, record: Record) -> None:
+        match record.kind:
+            case Kind.HELLO:
+                run.said_hello = True
+            case Kind.STARTED:
+                run.is_started = True
+                launch = run.launch
+                self._events.append(RunStarted(launch.number, launch.attempt, record.pid, run.devices))
+                self._grown[launch.number] = None
+            case Kind.ENDED:
+                run.is_unkillable = bool(record.flags & Flags.UNKILLABLE)
+                if not run.is_unkillable:
+                    self._drop_socket(run)
+                reason = None if run.cancel is None else run.cancel[0]
+                self._end(run, outcome.run_end(run.launch, record, reason, self._bounds.give_up_s))
+
+    def _on_notice(self) -> None:
+        while True:
+            try:
+                notice = self._spawner.receive()
+            except BlockingIOError:
+                return
+            if notice is None:
+                self._restart_spawner()
+                return
+            run_or_none = self._tokens.get(notice.token)
+            if run_or_none is not None:
+                run_or_none.loss = notice
+                if run_or_none.is_lost:
+                    self._settle_loss(run_or_none)
+
+    def _settle_loss(self, run: _Live) -> None:
+        """Decide about a run whose shim has gone: wait for the spawner's word, start it again, or call it failed."""
+        if run.end is not None:
+            return
+        is_orphaned = run.generation != self._spawner.generation  # its spawner is dead too: nobody will send word
+        if run.loss is None and not is_orphaned:
+            return
+        if run.loss is not None and run.loss.kind == NoticeKind.FORK_FAILED:
+            self._end(run, outcome.not_started(run.launch, os.strerror(run.loss.status)))
+        elif not run.said_hello and run.tries < MOST_TRIES:
+            self._hand_over(run)
+        else:
+            if is_orphaned:
+                end_leftovers(self.mark, run=(run.launch.number, run.launch.attempt))
+            status, survivor = (None, 0) if run.loss is None else (run.loss.status, run.loss.survivor)
+            run.is_unkillable = bool(survivor)
+            self._end(run, outcome.supervisor_lost(run.launch, status, time.monotonic() - run.began, survivor))
+
+    # ---- reports and the end
+
+    def _read_reports(self) -> None:
+        for _ in range(MOST_READS):
+            if not self._grown:
+                return
+            number = next(iter(self._grown))
+            del self._grown[number]
+            run = self._live.get(number)
+            if run is None or not (run.is_started or run.end is not None):
+                continue  # RunStarted comes first, and marks the run as grown
+            rows, dropped, is_more = run.tail.read(is_final=run.end is not None)
+            if rows or dropped:
+                self._events.append(
+                    Reports(number, run.launch.attempt, tuple(rows), run.tail.offset, dropped)
+                )
+            if is_more:
+                self._grown[number] = None  # at the end of the queue: one flood does not starve the others
+            elif run.end is not None:
+                if run.end.status is RunStatus.COMPLETED and run.tail.is_incomplete():
+                    run.end = msgspec.structs.replace(run.end, status=RunStatus.FAILED, reason="reports lost: disk full")
+                self._events.append(run.end)
+                self._retire(run)
+                if run.is_unkillable:
+                    self._stuck.append(run)
+                else:
+                    self._release(run)
+
+    def _end(self, run: _Live, end: RunEnd) -> None:
+        """The tree is gone. The RunEnd waits until the report file is read to its end."""
+        run.end = end
+        self._grown[run.launch.number] = None
+
+    def _drop_socket(self, run: _Live) -> None:
+        if run.socket is not None:
+            self._selector.unregister(run.socket)
+            run.socket.close()
+            run.socket = None
+
+    def _retire(self, run: _Live) -> None:
+        """Forget a run that has ended; its number may come again with another attempt."""
+        if self._live.pop(run.launch.number, None) is not None:
+            self._tokens.pop(run.token, None)
+            self._unwatched.discard(run.launch.number)
+            self._watch.remove(run.watch)
+            run.tail.close()
+
+    def _release(self, run: _Live) -> None:
+        """Give back slot and devices: nothing of the run is left."""
+        self._drop_socket(run)
+        if run.lease is not None:
+            run.lease.close()
+        heapq.heappush(self._free, run.slot)
+
+
+def _parser() -> Callable[[bytes, float], Any]:
+    from hdcore.store.wire import parse_lines
+
+    return parse_lines

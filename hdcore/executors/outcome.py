@@ -1,0 +1,95 @@
+"""From a shim's end record to the words that a user reads."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from hdcore.executors.protocol import NS, Flags, Record, Stage
+from hdcore.records import Launch, RunEnd
+from hdcore.typing import RunStatus
+
+
+def signal_name(number: int) -> str:
+    """Return ``SIGSEGV`` for 11; the bare number for real-time signals without a name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"
+
+
+def seconds(value: float) -> str:
+    """Return ``60`` for 60.0 and ``0.5`` for 0.5, never an exponent."""
+    return f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def program_of(launch: Launch) -> str:
+    return repr(launch.argv[0]) if launch.argv else "the function"
+
+
+def run_end(launch: Launch, record: Record, cancel_reason: str | None, give_up_s: float) -> RunEnd:
+    """Return the end of a run as the driver sees it."""
+    code, name = None, None
+    if record.stage == Stage.NONE and record.status >= 0:
+        if os.WIFEXITED(record.status):
+            code = os.WEXITSTATUS(record.status)
+        else:
+            name = signal_name(os.WTERMSIG(record.status))
+    status, reason = RunStatus.FAILED, None
+    if record.stage != Stage.NONE:
+        reason = _why_not_started(launch, record)
+    elif record.flags & Flags.TIMED_OUT:
+        reason = f"run timeout of {seconds(launch.timeout_s or 0.0)} s"
+    elif record.flags & Flags.CANCELED:
+        status, reason = RunStatus.CANCELED, cancel_reason
+    elif name is not None:
+        reason = f"signal {name}"
+    elif code:
+        reason = f"exit code {code}"
+    elif not record.flags & Flags.UNKILLABLE:
+        status = RunStatus.COMPLETED
+    if record.flags & Flags.UNKILLABLE:
+        unkillable = f"unkillable: process {record.survivor} lives {seconds(give_up_s)} s after SIGKILL"
+        reason = f"{unkillable} ({reason})" if reason else unkillable
+    return RunEnd(
+        number=launch.number,
+        attempt=launch.attempt,
+        status=status,
+        reason=reason,
+        exit_code=code,
+        signal=name,
+        duration_s=record.duration_ns / NS,
+        log_dropped_bytes=record.dropped_out + record.dropped_err,
+    )
+
+
+def _why_not_started(launch: Launch, record: Record) -> str:
+    why = os.strerror(record.error)
+    match record.stage:
+        case Stage.CWD:
+            return f"cannot start in {launch.cwd!r}: {why}"
+        case Stage.LOG:
+            return f"cannot write logs in {launch.folder!r}: {why}"
+        case _:
+            return f"cannot start {program_of(launch)}: {why}"
+
+
+def not_started(launch: Launch, why: str) -> RunEnd:
+    """Return the end of a run that never came as far as a shim."""
+    return RunEnd(
+        number=launch.number,
+        attempt=launch.attempt,
+        status=RunStatus.FAILED,
+        reason=f"cannot start {program_of(launch)}: {why}",
+    )
+
+
+def supervisor_lost(launch: Launch, status: int | None, duration_s: float, survivor: int = 0) -> RunEnd:
+    """Return the end of a run whose shim was killed; its processes have been ended."""
+    how = "lost" if status is None else f"ended by {signal_name(os.WTERMSIG(status))}" if os.WIFSIGNALED(status) else "failed"
+    reason = f"supervisor {how}; its processes were ended"
+    if survivor:
+        reason = f"unkillable: process {survivor} lives after SIGKILL (supervisor {how})"
+    return RunEnd(
+        number=launch.number, attempt=launch.attempt, status=RunStatus.FAILED, reason=reason, duration_s=duration_s
+    )

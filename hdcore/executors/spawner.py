@@ -1,0 +1,132 @@
+"""The driver's hold on its spawner: start it, hand it requests, notice its death, start another."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from hdcore._native import shim
+from hdcore.errors import ExecutorError
+from hdcore.executors.protocol import NOTICE, TOKEN, Notice
+
+MOST_RESTARTS = 10
+RESTART_WINDOW_S = 60.0
+
+
+class Spawner:
+    """One spawner process. It is replaced when it dies; its shims go on without it.
+
+    Parameters
+    ----------
+    fork : callable or None
+        None: a bare interpreter that executes commands. Else called as ``fork(control, ours)`` to make the process that
+        serves on the socket `control`, by forking this one; returns its pid. The copy must give up `ours`, the driver's
+        end: it would never see the driver die. For runs of a Python function.
+    """
+
+    def __init__(self, fork: Callable[[socket.socket, socket.socket], int] | None = None) -> None:
+        self._fork = fork
+        self._starts: deque[float] = deque(maxlen=MOST_RESTARTS)
+        self.generation = 0
+        self.pid = 0
+        self.socket = self._begin()
+
+    def _begin(self) -> socket.socket:
+        now = time.monotonic()
+        if len(self._starts) == MOST_RESTARTS and now - self._starts[0] < RESTART_WINDOW_S:
+            raise ExecutorError(f"the process that starts runs died {MOST_RESTARTS} times within {RESTART_WINDOW_S:g} s")
+        self._starts.append(now)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            if self._fork is not None:
+                self.pid = self._fork(theirs, ours)
+            else:
+                self.pid = _start_helper(theirs)
+        self.generation += 1
+        return ours
+
+    def restart(self) -> None:
+        """Replace a spawner that has died. What it had not picked up is lost; what it had started goes on."""
+        self.socket.close()
+        self._reap(block_s=1.0)
+        self.socket = self._begin()
+
+    def send(self, token: int, control: socket.socket, request: bytes) -> None:
+        """Hand over a run: its end of the socket and what to start.
+
+        Raises
+        ------
+        OSError
+            If the spawner is dead.
+        """
+        memory = os.memfd_create("hdcore-run", os.MFD_CLOEXEC)
+        try:
+            view = memoryview(request)
+            while view:
+                view = view[os.write(memory, view) :]
+            socket.send_fds(self.socket, [TOKEN.pack(token)], [control.fileno(), memory])
+        finally:
+            os.close(memory)
+
+    def receive(self) -> Notice | None:
+        """Return the next notice; None: the spawner is dead.
+
+        Raises
+        ------
+        BlockingIOError
+            If there is none.
+        """
+        try:
+            data = self.socket.recv(NOTICE.size, socket.MSG_DONTWAIT)
+        except ConnectionError:
+            return None
+        return Notice.unpack(data) if len(data) == NOTICE.size else None
+
+    def close(self) -> None:
+        """Let go of the spawner, which leaves when its shims have left. Idempotent."""
+        self.socket.close()
+        self._reap(block_s=5.0)
+
+    def _reap(self, *, block_s: float) -> None:
+        """Take the exit of the spawner, lest it stay a zombie of the driver."""
+        if not self.pid:
+            return
+        try:
+            handle = os.pidfd_open(self.pid)
+        except OSError:  # somebody else waited for it
+            self.pid = 0
+            return
+        try:
+            ready = select.poll()
+            ready.register(handle, select.POLLIN)
+            if not ready.poll(block_s * 1000):
+                os.kill(self.pid, signal.SIGKILL)  # our own child, not yet waited for: the number is its
+            os.waitpid(self.pid, 0)
+        except (ChildProcessError, ProcessLookupError):
+            pass
+        finally:
+            os.close(handle)
+            self.pid = 0
+
+
+def _start_helper(control: socket.socket) -> int:
+    program = Path(__file__).with_name("helper.py")
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(program), shim.__file__, str(control.fileno())],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=[control.fileno()],
+        start_new_session=True,  # Ctrl-C and a closed terminal are for the driver
+        cwd="/",
+    )
+    process.returncode = 0  # we wait for it ourselves; Popen's own bookkeeping would warn of a living child
+    return process.pid

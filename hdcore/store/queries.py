@@ -1,0 +1,203 @@
+"""What is read from a store, by its writer and by everybody else."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+import msgspec
+
+from hdcore.records import SweepSpec
+from hdcore.store.records import Flag, MetricSummary, Note, Point, StoredRun, StoredSweep
+from hdcore.typing import Goal, RunStatus
+
+_SUMMARY = (
+    "s.count, s.last, s.last_flag, s.last_step, s.lowest, s.lowest_interval, s.highest, s.highest_interval, s.notes"
+)
+_RUN = (
+    "number, configuration, status, reason, attempt, value, best_interval, created, started, ended, duration_s,"
+    " devices, exit_code, signal, report_offset, dropped, log_dropped_bytes"
+)
+_RUN_FIELDS = (
+    *("number", "configuration", "status", "reason", "attempt", "value", "interval", "created", "started", "ended"),
+    *("duration_s", "devices", "exit_code", "signal", "offset", "dropped", "log_dropped_bytes"),
+)
+_SUMMARY_FIELDS = (
+    *("count", "last", "last_flag", "last_step", "lowest", "lowest_interval", "highest", "highest_interval", "notes"),
+)
+_STATUS = {str(status): status for status in RunStatus}
+_FLAGS = tuple(Flag)
+
+
+def to_json(value: object) -> str:
+    """Return strict JSON; NumPy scalars become Python's."""
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=_plain)
+
+
+def _plain(value: object) -> object:
+    item = getattr(value, "item", None)
+    if callable(item):
+        return item()
+    raise TypeError(
+        f"{type(value).__name__} {value!r} cannot be stored; use numbers, strings, bools, None, lists, dicts"
+    )
+
+
+def from_json(text: object) -> Any:
+    if not isinstance(text, str):
+        raise TypeError("JSON text was expected")
+    return json.loads(text, parse_constant=_no_constant)
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not strict JSON")
+
+
+def spec_to_json(spec: SweepSpec) -> str:
+    return to_json(msgspec.to_builtins(spec))
+
+
+def read_spec(connection: sqlite3.Connection) -> SweepSpec:
+    text = connection.execute("SELECT spec FROM sweep").fetchone()[0]
+    return msgspec.convert(from_json(text), SweepSpec)
+
+
+def read_sweep(connection: sqlite3.Connection) -> StoredSweep:
+    sweep_id, text, status, reason, created, started, ended = connection.execute(
+        "SELECT sweep_id, spec, status, reason, created, started, ended FROM sweep"
+    ).fetchone()
+    spec = msgspec.convert(from_json(text), SweepSpec)
+    counts = dict.fromkeys(RunStatus, 0)
+    for word, count in connection.execute("SELECT status, count(*) FROM run GROUP BY status"):
+        counts[_STATUS[word]] = count
+    return StoredSweep(
+        name=spec.name,
+        sweep_id=sweep_id,
+        spec=spec,
+        status=_STATUS[status],
+        reason=reason,
+        created=created,
+        started=started,
+        ended=ended,
+        counts=counts,
+    )
+
+
+def read_runs(connection: sqlite3.Connection, primary: str, number: int | None = None) -> list[StoredRun]:
+    """Return all runs, or one, by number; reads one summary row a run and no series."""
+    rows = connection.execute(
+        f"SELECT {_RUN}, {_SUMMARY} FROM run LEFT JOIN summary AS s"
+        " ON s.run = number AND s.name = (SELECT id FROM name WHERE name = ?)"
+        + (" ORDER BY number" if number is None else " WHERE number = ?"),
+        (primary,) if number is None else (primary, number),
+    )
+    return [_run(row, primary) for row in rows]
+
+
+def _run(row: Sequence[Any], primary: str) -> StoredRun:
+    # Conversion checks every type: bytes that changed on the disk are found here, not in some table on the screen.
+    fields = dict(zip(_RUN_FIELDS, row, strict=False))
+    fields["configuration"] = from_json(row[1])
+    fields["devices"] = from_json(row[11])
+    if row[17] is not None:
+        fields["primary"] = {"name": primary, **dict(zip(_SUMMARY_FIELDS, row[17:], strict=True))}
+    return msgspec.convert(fields, StoredRun)
+
+
+def read_best(connection: sqlite3.Connection, primary: str, goal: Goal) -> StoredRun | None:
+    """Return the ended run with the best value, whatever its end; of equal ones the lowest number."""
+    order = "DESC" if goal is Goal.MAXIMIZE else "ASC"
+    found = connection.execute(
+        "SELECT number FROM run WHERE value IS NOT NULL AND status IN (?, ?, ?) AND abs(value) < 9e999"
+        f" ORDER BY value {order}, number LIMIT 1",
+        tuple(str(status) for status in RunStatus if status.is_terminal),
+    ).fetchone()
+    return None if found is None else read_runs(connection, primary, found[0])[0]
+
+
+def read_primary(connection: sqlite3.Connection, primary: str) -> Iterator[tuple[int, float]]:
+    """Yield (run, value) of each report of the primary metric, by run and interval; NaN and infinities as reported."""
+    rows = connection.execute(
+        "SELECT run, value, flag FROM metric WHERE name = (SELECT id FROM name WHERE name = ?) ORDER BY run, interval",
+        (primary,),
+    )
+    for run, value, flag in rows:
+        if flag == 0 and type(value) is float:
+            yield run, value
+        else:
+            yield run, _restore(value, flag)
+
+
+def _restore(value: object, flag: object) -> float:
+    if type(flag) is int and 0 < flag < len(_FLAGS) and value is None:
+        return _FLAGS[flag].restore(None)
+    raise TypeError(f"a report is {value!r} with flag {flag!r}")
+
+
+def read_summaries(connection: sqlite3.Connection, number: int) -> list[MetricSummary]:
+    """Return the summaries of all metrics of a run, in the order in which the sweep first saw their names."""
+    rows = connection.execute(
+        f"SELECT n.name, {_SUMMARY} FROM summary AS s JOIN name AS n ON n.id = s.name WHERE s.run = ? ORDER BY n.id",
+        (number,),
+    )
+    return [MetricSummary(*row) for row in rows]
+
+
+def read_series(
+    connection: sqlite3.Connection, number: int, names: Sequence[str] | None, most: int | None
+) -> dict[str, list[Point]]:
+    wanted = None if names is None else set(names)
+    result: dict[str, list[Point]] = {}
+    found = connection.execute(
+        "SELECT n.name, n.id, s.count FROM summary AS s JOIN name AS n ON n.id = s.name WHERE s.run = ? ORDER BY n.id",
+        (number,),
+    ).fetchall()
+    for name, name_id, count in found:
+        if count and (wanted is None or name in wanted):
+            if most is None or count <= most:
+                rows = connection.execute(
+                    "SELECT interval, step, value, flag FROM metric WHERE name = ? AND run = ? ORDER BY interval",
+                    (name_id, number),
+                )
+                result[name] = rows.fetchall()
+            else:
+                result[name] = _thin_series(connection, name_id, number, count, most)
+    return result
+
+
+def _thin_series(connection: sqlite3.Connection, name_id: int, number: int, count: int, most: int) -> list[Point]:
+    """Return first, last, and of each of equal pieces the lowest and the highest point: no spike gets lost."""
+    ends = {1, count}
+    pieces = max((most - len(ends)) // 2, 0)
+    points: dict[int, Point] = {}
+    if pieces:
+        width = -(-count // pieces)
+        for extreme in ("min", "max"):
+            # The bare columns of a query with one min() or max() come from the row that has it.
+            rows = connection.execute(
+                f"SELECT interval, step, {extreme}(value), flag FROM metric WHERE name = ? AND run = ?"
+                " GROUP BY (interval - 1) / ?",
+                (name_id, number, width),
+            )
+            points.update((row[0], row) for row in rows)
+    rows = connection.execute(
+        "SELECT interval, step, value, flag FROM metric WHERE name = ? AND run = ? AND interval IN (?, ?)",
+        (name_id, number, 1, count),
+    )
+    points.update((row[0], row) for row in rows)
+    thin = [points[interval] for interval in sorted(points)]
+    return thin if len(thin) <= most else thin[-most:] if most else []
+
+
+def read_notes(connection: sqlite3.Connection, number: int) -> dict[str, list[Note]]:
+    """Return the texts that a run reported."""
+    result: dict[str, list[Note]] = {}
+    for name, ordinal, step, text in connection.execute(
+        "SELECT n.name, t.ordinal, t.step, t.text FROM summary AS s JOIN name AS n ON n.id = s.name"
+        " JOIN note AS t ON t.name = s.name AND t.run = s.run WHERE s.run = ? AND s.notes > 0 ORDER BY n.id, t.ordinal",
+        (number,),
+    ):
+        result.setdefault(name, []).append((ordinal, step, text))
+    return result

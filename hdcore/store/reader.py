@@ -1,0 +1,182 @@
+"""Reading a sweep: while a driver writes, after a crash, from a copy on a read-only medium."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from hdcore.errors import InputError, RefusedError
+from hdcore.store import queries
+from hdcore.store.catalog import DATABASE_NAME, check_sweep_folder
+from hdcore.store.check import check_header, check_schema, connect, translated
+from hdcore.store.lock import read_driver
+from hdcore.store.records import DriverInfo, MetricSummary, Note, Point, StoredRun, StoredSweep
+
+
+class StoreReader:
+    """A sweep, open for reading. It never writes to the database, never checkpoints, and never waits for the driver.
+
+    Every call sees what is committed at that moment; calls inside one `snapshot` see the same state. Methods may be
+    called from any thread, one at a time. Use as a context manager, or `close`.
+
+    Every method raises RefusedError if the bytes on the disk turn out to be damaged, StoreError if the disk fails.
+    """
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+        # Not for callers: use `open`.
+        self.folder = folder
+        self._connection = connection
+        self._primary: str | None = None
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> StoreReader:
+        """Open the sweep in `folder` (from `catalog.resolve` or `list_sweeps`).
+
+        Raises
+        ------
+        RefusedError
+            If the database is damaged, foreign, empty or newer, or the folder is not the user's own.
+        StoreError
+            If it cannot be opened.
+        """
+        path = Path(folder)
+        with translated(path.name):
+            check_sweep_folder(path)
+            check_header(path / DATABASE_NAME)
+            connection = _connect(path)
+            try:
+                connection.execute("PRAGMA query_only=on")
+                check_schema(connection, path.name)
+            except BaseException:
+                connection.close()
+                raise
+        return cls(path, connection)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all calls inside the ``with`` see one state of the sweep. To be kept short: the WAL grows meanwhile."""
+        with translated(self.folder.name):
+            self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("ROLLBACK")
+
+    def sweep(self) -> StoredSweep:
+        """Return the sweep's row and the number of runs in each status."""
+        with translated(self.folder.name):
+            return queries.read_sweep(self._connection)
+
+    def runs(self) -> list[StoredRun]:
+        """Return all runs in order of number, with the summary of the primary metric; reads no series."""
+        with translated(self.folder.name):
+            return queries.read_runs(self._connection, self._metric())
+
+    def run(self, number: int) -> StoredRun:
+        """Return one run.
+
+        Raises
+        ------
+        InputError
+            If there is no such run.
+        """
+        with translated(self.folder.name):
+            found = queries.read_runs(self._connection, self._metric(), number) if 0 <= number < 2**63 else []
+            if not found:
+                count = self._connection.execute("SELECT count(*) FROM run").fetchone()[0]
+                have = f"it has runs 0 to {count - 1}" if count else "it has no runs yet"
+                raise InputError(f"sweep {self.folder.name!r} has no run {number}; {have}", field="run")
+            return found[0]
+
+    def best(self) -> StoredRun | None:
+        """Return the ended run with the best finite value, however it ended; of equal ones the lowest number."""
+        with translated(self.folder.name):
+            spec = queries.read_spec(self._connection)
+            return queries.read_best(self._connection, spec.metric, spec.goal)
+
+    def summaries(self, number: int) -> list[MetricSummary]:
+        """Return the summaries of all metrics of a run; an empty list if it has none."""
+        with translated(self.folder.name):
+            return queries.read_summaries(self._connection, number)
+
+    def series(
+        self, number: int, names: Sequence[str] | None = None, most: int | None = None
+    ) -> dict[str, list[Point]]:
+        """Return the reports of a run, name -> list of (interval, step or None, value or None, flag).
+
+        Parameters
+        ----------
+        names : sequence of str, optional
+            All names by default; unknown ones are left out.
+        most : int, optional
+            At most so many points a name: first, last, and lowest and highest of each of equal pieces between.
+        """
+        with translated(self.folder.name):
+            return queries.read_series(self._connection, number, names, most)
+
+    def notes(self, number: int) -> dict[str, list[Note]]:
+        """Return the texts that a run reported, name -> list of (ordinal, step or None, text)."""
+        with translated(self.folder.name):
+            return queries.read_notes(self._connection, number)
+
+    def metric_rows(self) -> int:
+        """Return the number of reports of all runs and metrics, from the summary rows."""
+        with translated(self.folder.name):
+            count: int = self._connection.execute("SELECT coalesce(sum(count), 0) FROM summary").fetchone()[0]
+            return count
+
+    def driver(self) -> DriverInfo | None:
+        """Return who drives the sweep (`alive`), or who did; None if nobody ever has."""
+        return read_driver(self.folder)
+
+    def close(self) -> None:
+        """Idempotent."""
+        self._connection.close()
+
+    def __enter__(self) -> StoreReader:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _metric(self) -> str:
+        if self._primary is None:
+            self._primary = queries.read_spec(self._connection).metric
+        return self._primary
+
+
+_NO_SHARED_MEMORY = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
+
+
+def _connect(folder: Path) -> sqlite3.Connection:
+    """Open the database read-only, whatever is left of its WAL.
+
+    SQLite reads a WAL through a shared-memory file, which it makes anew after a crash; that needs a folder that can be
+    written. In one that cannot (a medium, an archive, a full disk) a database without a WAL is read as it is, and one
+    with a WAL is refused, because its newest runs would be missing.
+    """
+    database = folder / DATABASE_NAME
+    connection = connect(database, "ro", check_same_thread=False)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        return connection
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if (error.sqlite_errorcode & 0xFF) not in _NO_SHARED_MEMORY:
+            raise
+        driver = read_driver(folder)
+        if driver is not None and driver.alive:
+            raise  # what it writes would be read torn
+    except BaseException:
+        connection.close()
+        raise
+    wal = Path(f"{database}-wal")
+    if wal.exists() and wal.stat().st_size:
+        raise RefusedError(
+            f"sweep {folder.name!r} has changes in sweep.db-wal, which need a folder that can be written; "
+            "copy the folder to a place with room that you can write"
+        )
+    return connect(database, "ro&immutable=1", check_same_thread=False)

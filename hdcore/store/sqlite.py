@@ -1,0 +1,614 @@
+"""The driver's store: the only connection that writes to a sweep."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hdcore.errors import InputError, RefusedError, StateError, StoreError
+from hdcore.records import Reports, SweepSpec
+from hdcore.store import queries
+from hdcore.store.catalog import (
+    DATABASE_NAME,
+    check_name,
+    check_root,
+    make_private,
+    make_root,
+    note_order,
+    sweeps_folder,
+)
+from hdcore.store.check import (
+    APPLICATION_ID,
+    VERSION,
+    check_header,
+    check_pages,
+    check_schema,
+    connect,
+    damaged,
+    schema_sql,
+    store_error,
+    translated,
+)
+from hdcore.store.control import forget_requests
+from hdcore.store.disk import check_room, drop_ballast, is_network, make_ballast, sync_folder
+from hdcore.store.lock import DriverLock
+from hdcore.store.migrate import migrate
+from hdcore.store.records import StoredRun
+from hdcore.store.series import LiveRun
+from hdcore.typing import Configuration, RunStatus
+
+BATCH_ROWS = 1_000
+BATCH_S = 0.25
+
+_CLOSING_TIMEOUT_S = 1.0  # how long the last checkpoint waits for readers
+
+_ADD_RUN = "INSERT INTO run VALUES (?, ?, ?, NULL, 0, NULL, NULL, ?, NULL, NULL, NULL, '[]', NULL, NULL, 0, 0, 0)"
+_START_RUN = (
+    "UPDATE run SET status = ?, reason = NULL, attempt = ?, devices = ?, started = ?, ended = NULL, duration_s = NULL,"
+    " value = NULL, best_interval = NULL, exit_code = NULL, signal = NULL, report_offset = ?, dropped = 0,"
+    " log_dropped_bytes = 0 WHERE number = ?"
+)
+_FINISH_RUN = (
+    "UPDATE run SET status = ?, reason = ?, value = ?, best_interval = ?, exit_code = ?, signal = ?, duration_s = ?,"
+    " ended = ?, dropped = dropped + ?, log_dropped_bytes = ? WHERE number = ?"
+)
+_ADD_METRIC = "INSERT INTO metric VALUES (?, ?, ?, ?, ?, ?, ?)"
+_ADD_NOTE = "INSERT INTO note VALUES (?, ?, ?, ?, ?, ?)"
+_SET_SUMMARY = "REPLACE INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_SET_OFFSET = "UPDATE run SET report_offset = ?, dropped = dropped + ? WHERE number = ?"
+_FORGET = (
+    "DELETE FROM metric WHERE run = ?1 AND name IN (SELECT name FROM summary WHERE run = ?1)",
+    "DELETE FROM note WHERE run = ?1 AND name IN (SELECT name FROM summary WHERE run = ?1)",
+    "DELETE FROM summary WHERE run = ?1",
+)
+
+
+class Store:
+    """One sweep, open for writing by its driver.
+
+    Made by `create` or `open`, which take the sweep's lock; `close` frees it. All calls come from one thread of one
+    process; a forked child must not use it.
+
+    Changes of state are on their way to the disk when the call returns, and those of one `turn` when it ends; the
+    commit that finishes a run has been synced. Reports are collected and committed after 250 ms or 1,000 rows, and
+    with any change of state. What is committed together is visible together.
+
+    Every method that writes raises StoreError if the disk is full or fails, in one line for the user. After a full
+    disk the reserve is given up and what was pending is tried once more, so that the history is whole to the last
+    report where possible; the error is raised all the same, and the sweep has to end.
+
+    Attributes
+    ----------
+    spec : SweepSpec
+    sweep_id : str
+    folder : pathlib.Path
+        ``ROOT/sweeps/NAME``, absolute.
+    requeued : tuple of int
+        Runs that a dead driver had left Running, now Queued; filled by `open`.
+    warning : str or None
+        One line that the user should see (a network file system).
+    """
+
+    def __init__(self, folder: Path, lock: DriverLock, *, is_slow: bool) -> None:
+        # Not for callers: use `create` or `open`.
+        self.folder = folder
+        self._name = folder.name
+        self._lock = lock
+        self._pid = os.getpid()
+        self._is_closed = False
+        self._has_failed = False
+        self._is_broken = False
+        self.warning = (
+            f"sweep {folder.name!r} is on a network file system: the store is slow there and not safe in a crash"
+            if is_slow
+            else None
+        )
+        self._is_slow = is_slow
+        self._level = ""
+        self._operations: list[tuple[str, Sequence[Any]]] = []
+        self._metrics: list[tuple[int, int, int, int | None, float | None, int, float]] = []
+        self._notes: list[tuple[int, int, int, int | None, str, float]] = []
+        self._must_sync = False
+        self._turns = 0
+        self._waiting_since: float | None = None
+        self._connection = connect(folder / DATABASE_NAME, "rw")
+        self._connection.execute("PRAGMA cache_size=-8000")
+        self.spec: SweepSpec = queries.read_spec(self._connection)
+        self.sweep_id: str = self._connection.execute("SELECT sweep_id FROM sweep").fetchone()[0]
+        self._names: dict[str, int] = dict(self._connection.execute("SELECT name, id FROM name"))
+        self._next = self._connection.execute("SELECT count(*) FROM run").fetchone()[0]
+        self._live: dict[int, LiveRun] = {}
+        self._queued: set[int] = set()
+        self.requeued: tuple[int, ...] = ()
+
+    # ------------------------------------------------------------------ opening
+
+    @classmethod
+    def create(cls, root: Path, spec: SweepSpec, *, sweep_id: str) -> Store:
+        """Make a new sweep and take its lock.
+
+        The folder appears under its name with everything in it, or not at all.
+
+        Raises
+        ------
+        InputError
+            If the name is not allowed, or the root is no folder.
+        RefusedError
+            If the name is in use, the root is somebody else's, or the file system cannot hold a store.
+        StoreError
+            If there is no room.
+        """
+        check_name(spec.name)
+        with translated(spec.name):
+            check_root(root)
+            folder = sweeps_folder(root) / spec.name
+            if os.path.lexists(folder):
+                raise _name_in_use(spec.name)
+            is_slow = is_network(_first_existing(root))
+            check_room(root)
+            text = queries.spec_to_json(spec)
+            sweeps = make_root(root)
+            draft = sweeps / f".{os.urandom(6).hex()}.new"
+            make_private(draft)
+            lock = None
+            try:
+                lock = DriverLock.acquire(draft)
+                make_private(draft / "runs")
+                make_ballast(draft)
+                _make_database(draft / DATABASE_NAME, text, sweep_id, is_slow=is_slow)
+                sync_folder(draft)
+                note_order(root, spec.name)
+                try:
+                    if folder.exists():  # rename would take the place of an empty folder
+                        raise FileExistsError
+                    os.rename(draft, folder)
+                except OSError as error:
+                    if isinstance(error, FileExistsError) or error.errno in (39, 20):  # ENOTEMPTY, ENOTDIR
+                        raise _name_in_use(spec.name) from None
+                    raise
+                sync_folder(sweeps)
+                return cls(folder, lock, is_slow=is_slow)
+            except BaseException:
+                if lock is not None:
+                    lock.release()
+                shutil.rmtree(draft, ignore_errors=True)
+                raise
+
+    @classmethod
+    def open(cls, root: Path, name: str) -> Store:
+        """Take the lock of a sweep, check its database, and put the runs of a dead driver back into the queue.
+
+        `attempt` of such a run is raised, and its old reports are dropped, when it starts again. A database that is
+        refused has not been changed.
+
+        Raises
+        ------
+        InputError
+            If there is no such sweep.
+        RefusedError
+            If another driver has it, or the database is damaged, foreign or newer.
+        StoreError
+            If the disk fails or has no room.
+        """
+        check_name(name)
+        with translated(name):
+            check_root(root)
+            folder = sweeps_folder(root).absolute() / name
+            if not folder.is_dir() or folder.is_symlink():
+                raise InputError(f"no sweep is named {name!r} in {root}; `hdcore list` shows them", field="name")
+            is_slow = is_network(folder)
+            lock = DriverLock.acquire(folder)
+            store = None
+            try:
+                _check_database(folder / DATABASE_NAME, name)
+                check_room(folder)
+                make_ballast(folder)
+                forget_requests(folder)
+                store = cls(folder, lock, is_slow=is_slow)
+                migrate(store._connection)
+                store._recover()
+                return store
+            except BaseException:
+                if store is not None:
+                    store._connection.close()
+                drop_ballast(folder)
+                lock.release()
+                raise
+
+    def _recover(self) -> None:
+        rows = self._connection.execute(
+            "SELECT number, status FROM run WHERE status IN (?, ?) ORDER BY number",
+            (RunStatus.QUEUED, RunStatus.RUNNING),
+        ).fetchall()
+        self._queued = {number for number, _ in rows}
+        self.requeued = tuple(number for number, status in rows if status == RunStatus.RUNNING)
+        highest = self._connection.execute("SELECT max(number) FROM run").fetchone()[0]
+        if self._next != (0 if highest is None else highest + 1):
+            raise damaged(self._name, "run numbers have gaps")
+        with self.turn():
+            for number in self.requeued:
+                self._do(
+                    "UPDATE run SET status = ?, reason = ? WHERE number = ?",
+                    (RunStatus.QUEUED, "its driver ended; will be started again", number),
+                )
+
+    def run_folder(self, number: int) -> Path:
+        """Return the folder of a run; it may not exist yet."""
+        return run_folder(self.folder, number)
+
+    # ------------------------------------------------------------------ writing
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Join all changes of state inside the ``with`` into one commit at its end, also if it ends by an error.
+
+        Nested turns belong to the outermost one.
+        """
+        self._turns += 1
+        try:
+            yield
+        finally:
+            self._turns -= 1
+            if not self._turns and self._operations:
+                self.flush()
+
+    def add_runs(self, runs: Sequence[tuple[int, Configuration]]) -> None:
+        """Add Queued runs: number and configuration in one transaction.
+
+        Raises
+        ------
+        StateError
+            If the numbers do not go on where the last call stopped: 0, 1, 2, …
+        """
+        now = time.time()
+        for number, configuration in runs:
+            if number != self._next:
+                raise StateError(f"run {number} was added where run {self._next} is the next one")
+            self._do(_ADD_RUN, (number, queries.to_json(configuration), RunStatus.QUEUED, now))
+            self._queued.add(number)
+            self._next += 1
+        self._changed()
+
+    def start_run(self, number: int, attempt: int, devices: Sequence[str], at: float, *, offset: int = 0) -> None:
+        """Set a Queued run Running. What an earlier attempt reported is dropped in the same transaction.
+
+        Parameters
+        ----------
+        attempt : int
+            1, 2, …; reports of other attempts are refused from now on.
+        devices : sequence of str
+        at : float
+            Wall-clock seconds, for display.
+        offset : int
+            Where the report file of this attempt begins to be read.
+        """
+        if number not in self._queued:
+            raise StateError(f"run {number} is not queued and cannot start; was the sweep resumed twice?")
+        self._queued.discard(number)
+        self._live[number] = LiveRun(attempt, offset)
+        if attempt > 1:
+            self._metrics = [row for row in self._metrics if row[1] != number]  # not committed yet: same turn
+            self._notes = [row for row in self._notes if row[1] != number]
+            for statement in _FORGET:
+                self._do(statement, (number,))
+        self._do(_START_RUN, (RunStatus.RUNNING, attempt, queries.to_json(list(devices)), at, offset, number))
+        self._changed()
+
+    def add_reports(self, event: Reports) -> int:
+        """Take report rows of a Running run; they are committed with their offset by a later `tick` or change of state.
+
+        Returns
+        -------
+        int
+            Rows that were taken. Rows of another attempt, or of a run that is not running, are not (0), and a run has
+            at most 1,000 names beside the primary metric; rows with further names count as dropped.
+        """
+        run = self._live.get(event.number)
+        if run is None or run.attempt != event.attempt:
+            return 0
+        number, metrics = event.number, self._metrics
+        dropped = event.dropped
+        for row in event.rows:
+            series = run.series.get(row.name)
+            if series is None:
+                series = run.add_name(row.name, self._id_of, is_primary=row.name == self.spec.metric)
+                if series is None:
+                    dropped += 1
+                    continue
+            value = row.value
+            if value is None:
+                ordinal = series.note()
+                self._notes.append((series.name_id, number, ordinal, row.step, row.text or "", row.at))
+            else:
+                stored, flag = series.report(value, row.step)
+                metrics.append((series.name_id, number, series.count, row.step, stored, flag, row.at))
+            run.changed.add(series)
+        run.offset = event.offset
+        run.dropped += dropped
+        run.is_changed = True
+        if len(metrics) + len(self._notes) >= BATCH_ROWS and not self._turns:
+            self.flush()
+        return len(event.rows) - (dropped - event.dropped)
+
+    def finish_run(
+        self,
+        number: int,
+        status: RunStatus,
+        *,
+        reason: str | None = None,
+        value: float | None = None,
+        interval: int | None = None,
+        exit_code: int | None = None,
+        signal: str | None = None,
+        duration_s: float = 0.0,
+        at: float,
+        dropped: int = 0,
+        log_dropped_bytes: int = 0,
+    ) -> None:
+        """End a Queued or Running run, together with all its reports; synced to the disk before the commit returns.
+
+        Parameters
+        ----------
+        status : RunStatus
+            COMPLETED, FAILED or CANCELED.
+        value, interval : float, int or None
+            Final value in the user's sign, and the interval that reported it. A value that is not finite is none.
+        dropped : int
+            Report lines refused beyond those that `add_reports` was told of.
+        """
+        if not status.is_terminal:
+            raise StateError(f"run {number} cannot end as {status}; give completed, failed or canceled")
+        run = self._live.pop(number, None)
+        if run is None:
+            if number not in self._queued:
+                raise StateError(f"run {number} is not queued or running and cannot end as {status}")
+            self._queued.discard(number)
+        else:
+            self._keep(number, run)
+        if value is not None and value - value != 0.0:
+            value = interval = None
+        self._do(
+            _FINISH_RUN,
+            (status, reason, value, interval, exit_code, signal, duration_s, at, dropped, log_dropped_bytes, number),
+        )
+        self._must_sync = True
+        self._changed()
+
+    def requeue_run(self, number: int, reason: str | None) -> None:
+        """Put a Running run back into the queue (a retry, a driver that is asked to stop); its attempt count stays."""
+        run = self._live.pop(number, None)
+        if run is None:
+            raise StateError(f"run {number} is not running and cannot be queued again")
+        self._keep(number, run)
+        self._queued.add(number)
+        self._do("UPDATE run SET status = ?, reason = ? WHERE number = ?", (RunStatus.QUEUED, reason, number))
+        self._changed()
+
+    def set_sweep(self, status: RunStatus, reason: str | None, at: float) -> None:
+        """Set the status of the sweep: RUNNING notes the first start, a terminal one the end, QUEUED is 'stopped'."""
+        if status.is_terminal:
+            self._do("UPDATE sweep SET status = ?, reason = ?, ended = ?", (status, reason, at))
+            self._must_sync = True
+        else:
+            self._do(
+                "UPDATE sweep SET status = ?, reason = ?, ended = NULL, started = coalesce(started, ?)",
+                (status, reason, at if status is RunStatus.RUNNING else None),
+            )
+        self._changed()
+
+    def tick(self, now: float) -> None:
+        """Commit the collected reports if the oldest have waited for 250 ms.
+
+        Parameters
+        ----------
+        now : float
+            Monotonic seconds. The wait is counted from the first call after the first report.
+        """
+        if not self._has_pending():
+            self._waiting_since = None
+        elif self._waiting_since is None:
+            self._waiting_since = now
+        elif now - self._waiting_since >= BATCH_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Commit everything that is pending."""
+        if self._is_closed:
+            raise StateError(f"sweep {self._name!r} is closed")
+        if self._pid != os.getpid():
+            raise StateError("a store cannot be used after a fork; open the sweep with StoreReader")
+        if not self._has_pending():
+            return
+        if self._is_broken:
+            raise StoreError(f"sweep {self._name!r}: the disk failed; check it, then `hdcore resume {self._name}`")
+        try:
+            self._commit()
+        except sqlite3.Error as error:
+            self._has_failed = True
+            self._roll_back()
+            kind = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+            # After a failed sync the kernel may have thrown the pages away: a second try would only seem to work.
+            self._is_broken = kind == sqlite3.SQLITE_IOERR
+            if kind == sqlite3.SQLITE_FULL and drop_ballast(self.folder):
+                # With the room of the ballast the last state gets to the disk, and the history is whole.
+                try:
+                    self._commit()
+                except sqlite3.Error:
+                    self._roll_back()
+            raise store_error(self._name, error) from error
+
+    def close(self) -> None:
+        """Commit, move the WAL into the database, free the lock. Idempotent; the lock is freed in any case.
+
+        After a StoreError of an earlier call this one raises no other: there is nothing more to say.
+        """
+        if self._is_closed:
+            return
+        try:
+            if self._pid == os.getpid() and not self._is_broken:
+                self.flush()
+                with translated(self._name):
+                    self._connection.execute(f"PRAGMA busy_timeout={int(_CLOSING_TIMEOUT_S * 1000)}")
+                    self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except StoreError:
+            if not self._has_failed:
+                raise
+        finally:
+            self._is_closed = True
+            if self._pid == os.getpid():
+                self._connection.close()
+                drop_ballast(self.folder)
+                self._lock.release()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # ------------------------------------------------------------------ reading
+
+    def runs(self) -> list[StoredRun]:
+        """Return all runs in order of number, from the summary rows."""
+        self.flush()
+        with translated(self._name):
+            return queries.read_runs(self._connection, self.spec.metric)
+
+    def reports_of_primary(self) -> Iterator[tuple[int, float]]:
+        """Yield (run, value) for each stored report of the primary metric, by run and interval.
+
+        NaN and infinities come back as they were reported; texts are no intervals. Runs that wait to be started again
+        are left out, since their reports are dropped then.
+        """
+        self.flush()
+        with translated(self._name):
+            for number, value in queries.read_primary(self._connection, self.spec.metric):
+                if number not in self._queued:
+                    yield number, value
+
+    # ------------------------------------------------------------------ inside
+
+    def _do(self, statement: str, values: Sequence[Any]) -> None:
+        self._operations.append((statement, values))
+
+    def _changed(self) -> None:
+        if not self._turns:
+            self.flush()
+
+    def _has_pending(self) -> bool:
+        return bool(self._operations or self._metrics or self._notes or any(r.is_changed for r in self._live.values()))
+
+    def _id_of(self, name: str) -> int:
+        name_id = self._names.get(name)
+        if name_id is None:
+            name_id = self._names[name] = len(self._names) + 1
+            self._do("INSERT INTO name VALUES (?, ?)", (name_id, name))
+        return name_id
+
+    def _keep(self, number: int, run: LiveRun) -> None:
+        """Move what a run that ends has changed to the operations of this commit."""
+        for series in run.changed:
+            self._do(_SET_SUMMARY, series.row(number))
+        if run.is_changed:
+            self._do(_SET_OFFSET, (run.offset, run.dropped, number))
+
+    def _commit(self) -> None:
+        level = "FULL" if self._must_sync or self._is_slow else "NORMAL"
+        connection = self._connection
+        if level != self._level:
+            connection.execute(f"PRAGMA synchronous={level}")  # not allowed inside a transaction
+            self._level = level
+        connection.execute("BEGIN IMMEDIATE")
+        for statement, values in self._operations:
+            connection.execute(statement, values)
+        if self._metrics:
+            connection.executemany(_ADD_METRIC, self._metrics)
+        if self._notes:
+            connection.executemany(_ADD_NOTE, self._notes)
+        for number, run in self._live.items():
+            if run.is_changed:
+                connection.executemany(_SET_SUMMARY, [series.row(number) for series in run.changed])
+                connection.execute(_SET_OFFSET, (run.offset, run.dropped, number))
+        connection.execute("COMMIT")
+        self._operations.clear()
+        self._metrics.clear()
+        self._notes.clear()
+        self._must_sync = False
+        self._waiting_since = None
+        for run in self._live.values():
+            run.settle()
+
+    def _roll_back(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            pass
+
+
+def run_folder(folder: Path, number: int) -> Path:
+    """Return the folder of a run of the sweep in `folder`."""
+    return folder / "runs" / f"{number:04d}"
+
+
+def _name_in_use(name: str) -> RefusedError:
+    return RefusedError(
+        f"a sweep named {name!r} exists; `hdcore resume {name}` continues it, --name gives another name"
+    )
+
+
+def _first_existing(path: Path) -> Path:
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
+def _make_database(database: Path, spec: str, sweep_id: str, *, is_slow: bool) -> None:
+    """Make the file with its tables and the sweep's row, all of it synced and none of it left in a WAL."""
+    # SQLite gives -wal and -shm the mode of the database, whatever the umask.
+    fd = os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.fchmod(fd, 0o600)
+    finally:
+        os.close(fd)
+    connection = connect(database, "rw")
+    try:
+        connection.execute("PRAGMA synchronous=FULL")
+        mode = connection.execute(f"PRAGMA journal_mode={'DELETE' if is_slow else 'WAL'}").fetchone()[0]
+        if not is_slow and mode != "wal":
+            raise StoreError(
+                f"{database} is on a file system without shared memory (journal mode {mode}); choose another root"
+            )
+        statements = [text for text in schema_sql().split(";") if text.strip()]
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={VERSION}")
+        for statement in statements:
+            connection.execute(statement)
+        connection.execute(
+            "INSERT INTO sweep VALUES (1, ?, ?, ?, NULL, ?, NULL, NULL)",
+            (sweep_id, spec, RunStatus.QUEUED, time.time()),
+        )
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        connection.close()
+
+
+def _check_database(database: Path, name: str) -> None:
+    """Refuse a database that is not a store of ours, whole; it is only read."""
+    check_header(database)
+    connection = connect(database, "ro")
+    try:
+        check_schema(connection, name)
+        check_pages(connection, database)
+        spec = queries.read_sweep(connection).spec
+        queries.read_runs(connection, spec.metric)
+    finally:
+        connection.close()

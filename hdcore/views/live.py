@@ -1,0 +1,209 @@
+"""The live table in a terminal.
+
+Frames are painted over the last one line by line, each line cleared behind its text, all in one write and between
+the marks of a synchronised update: nothing flickers, and what stood above stays in the scroll-back.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from hdcore.views.progress import Progress, policy_line
+from hdcore.views.table import STATUS_STYLE, run_table
+from hdcore.views.text import configuration_line, printable, shown, span
+from hdcore.typing import RunStatus
+
+FRAME_S = 0.25
+_BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"  # synchronised update; terminals that do not know it ignore it
+_HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"
+_NOTICES_SHOWN = 2
+
+
+class LiveView(Progress):
+    """Draws the sweep at most four times a second; when it ends, the last frame stays.
+
+    Parameters
+    ----------
+    stream : text stream
+        A terminal.
+    clock : callable
+        Monotonic seconds.
+    """
+
+    def __init__(self, stream: TextIO | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._painter = Painter(stream or sys.stdout)
+        self._clock = clock
+        self._next = 0.0
+
+    def tick(self) -> None:
+        now = self._clock()
+        if now >= self._next:
+            self._next = now + FRAME_S
+            self._draw(now)
+
+    def sweep_ended(self, status: RunStatus, reason: str) -> None:
+        super().sweep_ended(status, reason)
+        self.close()
+
+    def close(self) -> None:
+        """Draw a last time and give the terminal back. Idempotent."""
+        self._draw(self._clock())
+        self._painter.close()
+
+    def _draw(self, now: float) -> None:
+        if self.spec is None:
+            return
+        width, height = self._painter.size()
+        self._painter.paint(self.frame(width, height, now))
+
+    def frame(self, width: int, height: int, now: float) -> list[Text]:
+        """Return the lines of a frame, at most ``height - 1`` of them."""
+        assert self.spec is not None
+        spec = self.spec
+        head = [self._title(), *self._progress_lines(width, now), *self._best_lines(width)]
+        foot = self._foot()
+        room = height - 1 - len(head) - len(foot) - 2  # a blank line and the heading of the table
+        best = None if self.best is None else self.best.number
+        rows = self.rows(room) if room > 0 else []
+        table = run_table(rows, spec.metric, self.scale, width, best=best, now=now)
+        lines = [*head, *([Text(""), *table] if table else []), *foot]
+        return lines[: max(1, height - 1)]
+
+    def _title(self) -> Text:
+        assert self.spec is not None
+        spec = self.spec
+        line = Text(no_wrap=True)
+        line.append(printable(spec.name), style="bold")
+        sampler = printable(str(spec.sampler.get("type", "random")))
+        line.append(
+            f"  {spec.goal.value} {printable(spec.metric)} · {sampler} · {policy_line(spec.policy)}", style="dim"
+        )
+        return line
+
+    def _progress_lines(self, width: int, now: float) -> list[Text]:
+        total, ended = self.total or 0, self.ended
+        bar_width = max(10, min(40, width - 50))
+        filled = round(bar_width * ended / total) if total else 0
+        first = Text(no_wrap=True)
+        first.append("━" * filled, style="green")
+        first.append("━" * (bar_width - filled), style="bright_black")
+        first.append(f"  {ended}/{total} runs  {span(now - self.began)}")
+        eta = self.eta_s(now)
+        if self.status.is_terminal or self.status is RunStatus.QUEUED:
+            first.append(f"  {self.status.value}", style=STATUS_STYLE[self.status])
+        elif eta is not None:
+            first.append(f"  {span(eta)} left", style="dim")
+        second = Text(no_wrap=True)
+        for text, style in self._counts():
+            if second:
+                second.append(" · ", style="dim")
+            second.append(text, style=style)
+        return [first, second]
+
+    def _counts(self) -> list[tuple[str, str]]:
+        counts = [(f"{len(self.running)} running", "cyan"), (f"{self.count[RunStatus.COMPLETED]} completed", "green")]
+        if self.stopped_early:
+            share = f", {self.saved_share:.0%} of intervals saved" if self.saved_share >= 0.005 else ""
+            counts.append((f"{self.stopped_early} stopped early{share}", "yellow"))
+        canceled = self.count[RunStatus.CANCELED] - self.stopped_early
+        if canceled:
+            counts.append((f"{canceled} canceled", "yellow"))
+        if self.count[RunStatus.FAILED]:
+            counts.append((f"{self.count[RunStatus.FAILED]} failed", "red"))
+        return counts
+
+    def _best_lines(self, width: int) -> list[Text]:
+        # The best so far may still be running; only then it is not among the finished.
+        candidates = [row for row in (self.best, *self.running.values()) if row is not None and row.value is not None]
+        if not candidates or self.spec is None:
+            return []
+        row = max(candidates, key=lambda r: ((r.value or 0.0) * self.spec.goal.sign, -r.number))  # type: ignore[union-attr]
+        line = Text(no_wrap=True)
+        line.append("best ", style="dim")
+        line.append(shown(row.value, 6), style="bold green")
+        line.append(f" by run {row.number}" + ("" if row.status.is_terminal else " (running)"))
+        line.append(f"  {configuration_line(row.configuration)}")
+        return [line]
+
+    def _foot(self) -> list[Text]:
+        foot = []
+        if self.last_failure is not None and self.spec is not None:
+            failure = self.last_failure
+            hint = f"; hdcore logs {self.spec.name} {failure.number}"
+            reason = printable(failure.reason or "failed")
+            foot.append(Text(f"run {failure.number} failed: {reason}{hint}", style="red", no_wrap=True))
+        foot += [Text(printable(text), style="yellow", no_wrap=True) for text in self.notices[-_NOTICES_SHOWN:]]
+        return foot
+
+
+class Painter:
+    """Paints frames over each other at the bottom of a terminal. What the terminal does to it ends it quietly."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
+        self._painted: list[int] = []  # cells in each line of the last frame
+        self._last: list[str] = []
+        self._last_size = (0, 0)
+        self._is_open = False
+        self._is_gone = False
+
+    def size(self) -> tuple[int, int]:
+        """Return columns and rows of the terminal."""
+        try:
+            columns, rows = os.get_terminal_size(self._stream.fileno())
+        except (OSError, ValueError):
+            return 80, 24
+        return (columns or 80, rows or 24)
+
+    def paint(self, lines: list[Text]) -> None:
+        """Replace the last frame by `lines`."""
+        size = self.size()
+        width = size[0] - 1  # a full last column would make some terminals wrap
+        cells, drawn = [], []
+        for line in lines:
+            line.truncate(width, overflow="ellipsis")
+            cells.append(cell_len(line.plain))
+            drawn.append(self._ansi(line))
+        if drawn == self._last and size == self._last_size:
+            return
+        # A narrower terminal has folded the old lines; go up over as many rows as they take now.
+        up = sum(max(1, -(-n // size[0])) for n in self._painted)
+        out = [_BEGIN, "" if self._is_open else _HIDE, f"\x1b[{up}A" if up else "", "\r"]
+        if size != self._last_size:
+            out.append("\x1b[J")
+        out += [f"{text}\x1b[K\n" for text in drawn]
+        out += ["\x1b[J", _END]
+        self._is_open = True
+        self._write("".join(out))
+        self._painted, self._last, self._last_size = cells, drawn, size
+
+    def close(self) -> None:
+        """Leave the last frame where it is and show the cursor."""
+        if self._is_open:
+            self._is_open = False
+            self._write(_SHOW)
+            self._painted, self._last = [], []
+
+    def _ansi(self, line: Text) -> str:
+        colours = self._console._color_system if self._console.is_terminal else None
+        segments = line.render(self._console)
+        return "".join(s.style.render(s.text, color_system=colours) if s.style else s.text for s in segments)
+
+    def _write(self, text: str) -> None:
+        if self._is_gone:
+            return
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._is_gone = True  # the terminal was closed; SIGHUP tells the driver

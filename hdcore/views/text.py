@@ -1,0 +1,64 @@
+"""Text for terminals: stored strings made harmless, numbers, times and spans made short."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+_HIDDEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+"""Unicode categories that steer a terminal or the order of letters instead of showing something."""
+
+
+def printable(text: str) -> str:
+    """Replace what is not a visible character: escape sequences, line breaks, direction marks."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in _HIDDEN else c for c in text)
+
+
+def shown(value: Any, digits: int = 4) -> str:
+    """Return a parameter or metric value in few characters.
+
+    Examples
+    --------
+    >>> shown(0.00012345), shown(3), shown(None), shown("a\\nb")
+    ('0.0001234', '3', '-', 'a�b')
+    """
+    if value is None:
+        return "-"
+    if isinstance(value, bool | int):
+        return str(value)
+    if isinstance(value, float):
+        return f"{value:.{digits}g}"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{printable(str(k))}: {shown(v, digits)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(shown(v, digits) for v in value) + "]"
+    return printable(str(value))
+
+
+def configuration_line(configuration: Mapping[str, Any]) -> str:
+    """Return ``lr=0.01 units=64``."""
+    return " ".join(f"{printable(str(name))}={shown(value)}" for name, value in configuration.items())
+
+
+def span(seconds: float | None) -> str:
+    """Return a span of time in at most six characters: ``4.2 s``, ``3:07``, ``2:03:07``."""
+    if seconds is None or seconds != seconds or seconds < 0:
+        return "-"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def plural(n: int, word: str) -> str:
+    """Return ``1 run``, ``2 runs``."""
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
+
+
+def printable_text(text: str) -> str:
+    """Make text of many lines harmless: as `printable`, but line ends and tabs stay."""
+    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.replace("\r\n", "\n").split("\n"))

@@ -1,0 +1,354 @@
+"""The loop over a real store and an executor that plays scripts: limits, policy, retries, requests, stops."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hdcore.driver import drive
+from hdcore.errors import InputError, StoreError
+from hdcore.observer import EndedRun, Observer
+from hdcore.records import Limits, SweepSpec
+from hdcore.signals import StopSignals
+from hdcore.store import Store, StoreReader, request_cancel
+from hdcore.typing import Goal, RunStatus
+
+sys.path.insert(0, os.path.dirname(__file__))
+from scripted import Play, ScriptedExecutor, bare_launch
+
+
+def make_spec(runs: int = 6, **more: Any) -> SweepSpec:
+    limits = Limits(
+        max_total_runs=runs, max_concurrent_runs=more.pop("concurrent", None), timeout_s=more.pop("timeout_s", None)
+    )
+    more.setdefault("space", {"x": ["uniform", [0, 1]]})
+    return SweepSpec(name="s", metric="loss", goal=Goal.MINIMIZE, limits=limits, command="true", seed=7, **more)
+
+
+class Witness(Observer):
+    def __init__(self) -> None:
+        self.ended: list[EndedRun] = []
+        self.notices: list[str] = []
+        self.requeued: list[int] = []
+        self.last: tuple[RunStatus, str] | None = None
+
+    def run_ended(self, run: EndedRun) -> None:
+        self.ended.append(run)
+
+    def run_requeued(self, number: int, reason: str | None) -> None:
+        self.requeued.append(number)
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+
+    def sweep_ended(self, status: RunStatus, reason: str) -> None:
+        self.last = (status, reason)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Path]:
+    tmp_path.chmod(0o700)
+    yield tmp_path / "root"
+
+
+def go(root: Path, spec: SweepSpec, executor: ScriptedExecutor, **more: Any) -> tuple[RunStatus, Witness]:
+    witness = Witness()
+    with Store.create(root, spec, sweep_id="HD_test") as store:
+        status = drive(store, executor, prepare=bare_launch, observer=witness, **more)
+    assert executor.is_closed
+    return status, witness
+
+
+def again(root: Path, executor: ScriptedExecutor, **more: Any) -> tuple[RunStatus, Witness]:
+    witness = Witness()
+    with Store.open(root, "s") as store:
+        status = drive(store, executor, prepare=bare_launch, observer=witness, **more)
+    return status, witness
+
+
+def stored(root: Path) -> tuple[Any, list[Any], Any]:
+    with StoreReader.open(root / "sweeps" / "s") as reader:
+        return reader.sweep(), reader.runs(), reader.best()
+
+
+def test_a_sweep_runs_to_its_end_and_the_store_holds_all_of_it(root: Path) -> None:
+    executor = ScriptedExecutor(lambda number, attempt: Play([5.0, 1.0 + number, 3.0]), slots=3)
+    status, witness = go(root, make_spec(7), executor)
+    sweep, runs, best = stored(root)
+    assert status is RunStatus.COMPLETED
+    assert (sweep.status, sweep.reason) == (RunStatus.COMPLETED, "all runs done")
+    assert [run.number for run in runs] == list(range(7))
+    assert {run.status for run in runs} == {RunStatus.COMPLETED}
+    assert [run.value for run in runs] == [min(1.0 + n, 3.0) for n in range(7)]
+    assert [run.interval for run in runs] == [2, 2, 2, 3, 3, 3, 3]
+    assert (best.number, best.value) == (0, 1.0)
+    assert executor.started == [(n, 1) for n in range(7)]
+    assert executor.most_at_once == 3
+    assert sorted(run.number for run in witness.ended) == list(range(7))
+
+
+def test_the_limit_of_concurrent_runs_holds_below_the_capacity(root: Path) -> None:
+    executor = ScriptedExecutor(lambda number, attempt: Play(), slots=4)
+    go(root, make_spec(8, concurrent=2), executor)
+    assert executor.most_at_once == 2
+
+
+def test_a_used_up_space_ends_the_sweep_early(root: Path) -> None:
+    space = {"x": ["choice", [[1, 2, 3]]]}
+    executor = ScriptedExecutor(lambda number, attempt: Play())
+    status, witness = go(root, make_spec(10, space=space, sampler={"type": "grid"}), executor)
+    assert status is RunStatus.COMPLETED
+    assert witness.last == (RunStatus.COMPLETED, "search space exhausted")
+    assert len(stored(root)[1]) == 3
+
+
+def test_configurations_do_not_depend_on_the_number_of_slots(root: Path) -> None:
+    for name, slots in (("one", 1), ("four", 4)):
+        go(root / name, make_spec(9), ScriptedExecutor(lambda number, attempt: Play([1.0] * (1 + number % 3)), slots))
+    one, four = ([run.configuration for run in stored(root / name)[1]] for name in ("one", "four"))
+    assert one == four
+
+
+def test_the_policy_ends_a_run_at_the_interval_of_its_word(root: Path) -> None:
+    policy = {"name": "MedianStopping", "properties": {"evaluation_interval": 1, "delay_evaluation": 2}}
+    executor = ScriptedExecutor(lambda number, attempt: Play([float(number)] * 6), slots=3)
+    status, _ = go(root, make_spec(3, policy=policy), executor)
+    _, runs, _ = stored(root)
+    assert status is RunStatus.COMPLETED
+    assert [run.status for run in runs] == [RunStatus.COMPLETED, RunStatus.COMPLETED, RunStatus.CANCELED]
+    assert runs[2].reason == "median stopping at interval 2"
+    assert runs[2].value == 2.0
+
+
+def test_a_run_that_fails_is_started_again_while_retries_are_left(root: Path) -> None:
+    def script(number: int, attempt: int) -> Play:
+        return Play([9.0, 9.0], RunStatus.FAILED, "exit code 3") if attempt < 3 else Play([4.0])
+
+    executor = ScriptedExecutor(script, slots=1)
+    status, witness = go(root, make_spec(1, retries=2), executor)
+    _, runs, _ = stored(root)
+    assert status is RunStatus.COMPLETED
+    assert executor.started == [(0, 1), (0, 2), (0, 3)]
+    assert (runs[0].status, runs[0].attempt, runs[0].value, runs[0].interval) == (RunStatus.COMPLETED, 3, 4.0, 1)
+    assert witness.requeued == [0, 0]
+    assert runs[0].primary.count == 1  # the reports of failed attempts are gone
+
+
+def test_retries_are_used_up_in_the_end(root: Path) -> None:
+    executor = ScriptedExecutor(lambda number, attempt: Play([], RunStatus.FAILED, "exit code 3"), slots=2)
+    status, _ = go(root, make_spec(2, retries=1), executor)
+    sweep, runs, best = stored(root)
+    assert status is sweep.status is RunStatus.FAILED
+    assert [run.attempt for run in runs] == [2, 2]
+    assert {run.reason for run in runs} == {"exit code 3"}
+    assert best is None
+
+
+def test_one_failed_run_does_not_fail_the_sweep(root: Path) -> None:
+    def script(number: int, attempt: int) -> Play:
+        return Play([1.0]) if number == 2 else Play([], RunStatus.FAILED, "signal SIGSEGV")
+
+    status, _ = go(root, make_spec(4), ScriptedExecutor(script))
+    assert status is RunStatus.COMPLETED
+
+
+def test_the_sweep_timeout_cancels_what_runs_and_says_so(root: Path) -> None:
+    time = itertools.count(0.0, 0.25)
+    script = lambda number, attempt: Play([1.0], endless=number > 0)  # noqa: E731
+    status, witness = go(root, make_spec(9, timeout_s=10), ScriptedExecutor(script), clock=lambda: next(time))
+    _, runs, _ = stored(root)
+    assert status is RunStatus.COMPLETED
+    assert witness.last == (RunStatus.COMPLETED, "sweep timeout of 10 s")
+    assert [run.status for run in runs] == [RunStatus.COMPLETED, RunStatus.CANCELED, RunStatus.CANCELED]
+    assert runs[1].reason == "sweep timeout of 10 s"
+
+
+def test_a_sweep_whose_time_is_over_before_any_run_completed_is_canceled(root: Path) -> None:
+    time = itertools.count(0.0, 1.0)
+    executor = ScriptedExecutor(lambda number, attempt: Play([], endless=True))
+    status, _ = go(root, make_spec(4, timeout_s=5), executor, clock=lambda: next(time))
+    assert status is RunStatus.CANCELED
+
+
+def test_a_cancel_request_ends_one_run_and_another_the_sweep(root: Path) -> None:
+    executor = ScriptedExecutor(lambda number, attempt: Play([1.0], endless=True), slots=2)
+    folder = root / "sweeps" / "s"
+
+    def wish(polls: int) -> None:
+        if polls == 3:
+            request_cancel(folder, 1)
+        if polls == 12:
+            request_cancel(folder)
+
+    executor.on_poll = wish
+    time = itertools.count(0.0, 1.0)
+    status, _ = go(root, make_spec(9), executor, clock=lambda: next(time))
+    sweep, runs, _ = stored(root)
+    assert status is sweep.status is RunStatus.CANCELED
+    assert sweep.reason == "canceled by user"
+    assert [run.number for run in runs] == [0, 1, 2]  # run 2 took the place of run 1
+    assert {(run.status, run.reason) for run in runs} == {(RunStatus.CANCELED, "canceled by user")}
+
+
+def test_a_signal_leaves_the_sweep_resumable_with_the_same_configurations(root: Path) -> None:
+    executor = ScriptedExecutor(lambda number, attempt: Play([2.0], endless=number >= 2), slots=2)
+    with StopSignals() as stop:
+        executor.on_poll = lambda polls: stop.request(signal.SIGINT) if polls == 8 else None
+        status, witness = go(root, make_spec(6), executor, stop=stop)
+        assert stop.exit_code == 130
+    sweep, before, _ = stored(root)
+    assert status is sweep.status is RunStatus.QUEUED
+    assert sweep.reason == "stopped by SIGINT"
+    assert [run.status for run in before] == [RunStatus.COMPLETED] * 2 + [RunStatus.QUEUED] * 2
+    assert witness.requeued == [2, 3]
+
+    second = ScriptedExecutor(lambda number, attempt: Play([1.0]), slots=2)
+    status, _ = again(root, second)
+    _, after, _ = stored(root)
+    assert status is RunStatus.COMPLETED
+    assert second.started == [(2, 2), (3, 2), (4, 1), (5, 1)]
+    assert [run.configuration for run in after[:4]] == [run.configuration for run in before]
+    assert [run.value for run in after] == [2.0, 2.0, 1.0, 1.0, 1.0, 1.0]
+
+    go(root / "whole", make_spec(6), ScriptedExecutor(lambda number, attempt: Play()))
+    assert [run.configuration for run in stored(root / "whole")[1]] == [run.configuration for run in after]
+
+
+def test_a_second_signal_ends_the_runs_at_once(root: Path) -> None:
+    executor = ScriptedExecutor(lambda number, attempt: Play([], endless=True), slots=1)
+    graces: list[float] = []
+    original = executor.cancel
+
+    def cancel(number: int, reason: str, *, grace_s: float = 5.0) -> None:
+        graces.append(grace_s)
+        if grace_s == 0.0:
+            original(number, reason)
+
+    executor.cancel = cancel  # type: ignore[method-assign]
+    with StopSignals() as stop:
+        executor.on_poll = lambda polls: stop.request(signal.SIGINT) if polls in (3, 6) else None
+        status, _ = go(root, make_spec(2), executor, stop=stop)
+    assert status is RunStatus.QUEUED
+    assert graces == [5.0, 0.0]
+
+
+def test_real_signals_only_set_a_flag() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with StopSignals() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.drain() == 2
+        assert stop.exit_code == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_metric_that_never_comes_is_told_once_with_the_names_that_came(root: Path) -> None:
+    executor = ScriptedExecutor(lambda number, attempt: Play([("acc", 1.0), ("Loss", 2.0)]))
+    status, witness = go(root, make_spec(4), executor)
+    assert status is RunStatus.COMPLETED
+    (notice,) = witness.notices
+    assert "'loss'" in notice
+    assert "'Loss', 'acc'" in notice
+
+
+def test_values_that_are_not_finite_count_as_intervals_and_are_never_the_best(root: Path) -> None:
+    values = {0: [math.nan, 3.0, -math.inf], 1: [math.nan], 2: [math.inf, 4.0]}
+    go(root, make_spec(3), ScriptedExecutor(lambda number, attempt: Play(values[number])))
+    _, runs, best = stored(root)
+    assert [(run.value, run.interval) for run in runs] == [(3.0, 2), (None, None), (4.0, 2)]
+    assert best.number == 0
+
+
+def test_a_run_that_cannot_be_made_ready_fails_and_the_others_go_on(root: Path) -> None:
+    def prepare(number: int, attempt: int, configuration: Any) -> Any:
+        if number == 1:
+            raise InputError("its command names no input")
+        return bare_launch(number, attempt, configuration)
+
+    executor = ScriptedExecutor(lambda number, attempt: Play(), slots=1)
+    with Store.create(root, make_spec(3), sweep_id="HD_test") as store:
+        assert drive(store, executor, prepare=prepare) is RunStatus.COMPLETED
+    _, runs, _ = stored(root)
+    assert [run.status for run in runs] == [RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.COMPLETED]
+    assert runs[1].reason == "its command names no input"
+
+
+def test_an_error_of_the_disk_is_one_line_and_ends_everything(root: Path) -> None:
+    def prepare(number: int, attempt: int, configuration: Any) -> Any:
+        if number == 3:
+            raise OSError(28, "No space left on device", "/root/runs/0003")
+        return bare_launch(number, attempt, configuration)
+
+    executor = ScriptedExecutor(lambda number, attempt: Play())
+    with Store.create(root, make_spec(6), sweep_id="HD_test") as store:
+        with pytest.raises(StoreError, match="No space left on device.*hdcore resume s") as caught:
+            drive(store, executor, prepare=prepare)
+        assert "\n" not in str(caught.value)
+    assert executor.is_closed
+    status, _ = again(root, ScriptedExecutor(lambda number, attempt: Play()))
+    assert status is RunStatus.COMPLETED
+    assert len(stored(root)[1]) == 6
+
+
+def test_resuming_a_sweep_that_is_done_starts_nothing(root: Path) -> None:
+    go(root, make_spec(3), ScriptedExecutor(lambda number, attempt: Play()))
+    executor = ScriptedExecutor(lambda number, attempt: Play())
+    status, _ = again(root, executor)
+    assert status is RunStatus.COMPLETED
+    assert executor.started == []
+
+
+def test_late_words_of_an_earlier_attempt_are_not_heard(root: Path) -> None:
+    from hdcore.records import MetricRow, Reports
+
+    def script(number: int, attempt: int) -> Play:
+        return Play([9.0], RunStatus.FAILED, "exit code 1") if attempt == 1 else Play([5.0, 5.0])
+
+    executor = ScriptedExecutor(script, slots=1)
+
+    def late(polls: int) -> None:
+        if executor.started and executor.started[-1] == (0, 2):
+            executor.events.append(Reports(0, 1, (MetricRow("loss", -1.0),), 10))
+
+    executor.on_poll = late
+    go(root, make_spec(1, retries=1), executor)
+    assert stored(root)[1][0].value == 5.0
+
+
+def test_memory_and_work_do_not_grow_with_the_runs(root: Path) -> None:
+    import gc
+    import tracemalloc
+
+    executor = ScriptedExecutor(lambda number, attempt: Play([1.0]), slots=2)
+    executor.started = _Forgetful()  # type: ignore[assignment]
+    sizes: list[int] = []
+
+    class Measure(Observer):
+        ended = 0
+
+        def run_ended(self, run: EndedRun) -> None:
+            self.ended += 1
+            if self.ended in (200, 1200):
+                gc.collect()
+                sizes.append(tracemalloc.get_traced_memory()[0])
+
+    with Store.create(root, make_spec(1300), sweep_id="HD_test") as store:
+        tracemalloc.start()
+        try:
+            drive(store, executor, prepare=bare_launch, observer=Measure())
+        finally:
+            tracemalloc.stop()
+    assert (sizes[1] - sizes[0]) / 1000 < 2000  # bytes a run
+
+
+class _Forgetful(list):  # type: ignore[type-arg]
+    def append(self, item: object) -> None:
+        pass

@@ -1,0 +1,400 @@
+"""LocalExecutor: the contract, starting, logs, reports, slots."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from contracts.executor import ExecutorContract
+from executors.helpers import (
+    descendants,
+    events_until,
+    executor,
+    is_alive,
+    make_launch,
+    numbers_in,
+    python,
+    rows_of,
+    run_to_end,
+    start_and_wait,
+    wait_for,
+)
+from hdcore.errors import ExecutorError
+from hdcore.executors import tail
+from hdcore.executors.cpus import THREAD_VARIABLES
+from hdcore.executors.local import LocalExecutor
+from hdcore.records import RunEnd, RunStarted
+from hdcore.typing import RunStatus
+
+ENVIRONMENT = python("import json, os, sys; json.dump(dict(os.environ), open('environment.json', 'w'))")
+
+
+class TestContract(ExecutorContract):
+    make = staticmethod(executor)
+
+
+def environment_of(folder: Path) -> dict[str, str]:
+    return json.loads((folder / "environment.json").read_text())
+
+
+# ---- starting
+
+
+def test_two_hundred_quick_runs_are_all_accounted_for(tmp_path: Path) -> None:
+    ends: dict[int, RunEnd] = {}
+    launches = [make_launch(tmp_path, number) for number in range(200)]
+    with executor(4) as it:
+        while len(ends) < 200:
+            while launches and it.capacity():
+                it.start(launches.pop())
+            for event in it.poll(10.0):
+                if isinstance(event, RunEnd):
+                    assert event.number not in ends
+                    ends[event.number] = event
+    assert {end.status for end in ends.values()} == {RunStatus.COMPLETED}
+
+
+def test_arguments_and_environment_arrive_verbatim(tmp_path: Path) -> None:
+    words = ["", " a  b ", "$(touch pwned)", "x\ny", "--help", "é\u202e", "'\"", "\udcff"]
+    code = "import os, sys; open('seen', 'wb').write(b'\\0'.join(os.fsencode(w) for w in [*sys.argv[1:], os.environ['ODD']]))"
+    with executor(1) as it:
+        run_to_end(it, make_launch(tmp_path, argv=[*python(code), *words], environment={"ODD": "a=b\n"}))
+    assert (tmp_path / "0000/seen").read_bytes() == b"\0".join(os.fsencode(word) for word in [*words, "a=b\n"])
+
+
+def test_a_large_environment_arrives(tmp_path: Path) -> None:
+    large = {f"LARGE_{k}": "x" * 100_000 for k in range(10)}
+    with executor(1) as it:
+        run_to_end(it, make_launch(tmp_path, argv=ENVIRONMENT, environment=large))
+    assert environment_of(tmp_path / "0000").items() >= large.items()
+
+
+def test_the_program_is_looked_up_on_the_runs_own_path(tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "hdcore-test-program"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nexit 5\n")
+    program.chmod(0o755)
+    with executor(1) as it:
+        end, _ = run_to_end(it, make_launch(tmp_path, argv=[program.name], environment={"PATH": str(program.parent)}))
+    assert end.exit_code == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"argv": ("/",)}, "cannot start '/': Permission denied"),
+        ({"cwd": "/nowhere"}, "cannot start in '/nowhere': No such file or directory"),
+        ({"folder": "/nowhere"}, "cannot write logs in '/nowhere': No such file or directory"),
+        ({"argv": ("a\0b",)}, "cannot start 'a\\x00b': a NUL character in an argument, a path or the environment"),
+        ({"report": "/nowhere/r"}, "cannot start 'true': its report file: No such file or directory"),
+    ],
+)
+def test_what_cannot_start_says_why_and_frees_its_slot(tmp_path: Path, change: dict[str, object], reason: str) -> None:
+    with executor(1) as it:
+        end, events = run_to_end(it, make_launch(tmp_path, **change))
+        assert it.capacity() == 1
+    assert (end.status, end.reason, end.exit_code) == (RunStatus.FAILED, reason, None)
+    assert events == [end]
+
+
+def test_a_run_has_its_own_session_standard_signals_and_only_standard_streams(tmp_path: Path) -> None:
+    code = """
+import os, signal, sys
+blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+print(os.getsid(0) == os.getpid() == os.getpgrp(), not blocked, sys.stdin.read() == "", sorted(os.listdir("/proc/self/fd")))
+ignored = [line.split()[1] for line in open("/proc/self/status") if line.startswith("SigIgn")][0]
+print(int(ignored, 16) & (1 << signal.SIGHUP - 1 | 1 << signal.SIGTERM - 1))
+"""
+    signal_before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with executor(1) as it:
+            run_to_end(it, make_launch(tmp_path, argv=python(code)))
+    finally:
+        signal.signal(signal.SIGHUP, signal_before)
+    assert (tmp_path / "0000/stdout.log").read_text() == "True True True ['0', '1', '2', '3']\n0\n"
+
+
+def test_a_closed_executor_starts_nothing(tmp_path: Path) -> None:
+    with executor(1) as it:
+        it.close()
+        with pytest.raises(ExecutorError, match="closed"):
+            it.start(make_launch(tmp_path))
+
+
+def test_no_slots_is_refused() -> None:
+    with pytest.raises(ExecutorError, match="0 slots"):
+        LocalExecutor(0)
+
+
+def test_poll_returns_early_when_the_wake_descriptor_is_readable() -> None:
+    read, write = os.pipe()
+    try:
+        with executor(1) as it:
+            it.wake_on(read)
+            os.write(write, b"!")
+            begin = time.monotonic()
+            assert it.poll(60.0) == []
+            assert time.monotonic() - begin < 30
+    finally:
+        os.close(read)
+        os.close(write)
+
+
+# ---- timeout and cancel
+
+
+def test_a_run_timeout_is_a_failure_with_its_length(tmp_path: Path) -> None:
+    with executor(1) as it:
+        end, _ = run_to_end(it, make_launch(tmp_path, argv=["sleep", "600"], timeout_s=0.2))
+    assert (end.status, end.reason, end.signal) == (RunStatus.FAILED, "run timeout of 0.2 s", "SIGTERM")
+    assert end.duration_s >= 0.2
+
+
+def test_a_canceled_run_may_save_its_work_within_the_grace(tmp_path: Path) -> None:
+    code = """
+import signal, sys, time
+def save(*_):
+    open("saved", "w").close()
+    sys.exit(0)
+signal.signal(signal.SIGTERM, save)
+open("ready", "w").close()
+time.sleep(600)
+"""
+    with executor(1) as it:
+        it.start(make_launch(tmp_path, argv=python(code)))
+        wait_for((tmp_path / "0000/ready").exists)
+        it.cancel(0, "stop")
+        end = events_until(it, lambda event: isinstance(event, RunEnd))[-1]
+    assert (tmp_path / "0000/saved").exists()
+    assert (end.status, end.reason, end.exit_code) == (RunStatus.CANCELED, "stop", 0)
+
+
+IGNORE = python("""
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+open("ready", "w").close()
+time.sleep(600)
+""")
+
+
+def test_a_run_that_ignores_sigterm_is_killed_after_the_grace(tmp_path: Path) -> None:
+    with executor(1) as it:
+        it.start(make_launch(tmp_path, argv=IGNORE))
+        wait_for((tmp_path / "0000/ready").exists)
+        it.cancel(0, "stop", grace_s=0.1)
+        end = events_until(it, lambda event: isinstance(event, RunEnd))[-1]
+    assert (end.status, end.reason, end.signal) == (RunStatus.CANCELED, "stop", "SIGKILL")
+
+
+def test_a_second_cancel_shortens_the_grace_and_keeps_the_first_reason(tmp_path: Path) -> None:
+    with executor(1) as it:
+        it.start(make_launch(tmp_path, argv=IGNORE))
+        wait_for((tmp_path / "0000/ready").exists)
+        it.cancel(0, "first", grace_s=3600)
+        it.cancel(0, "second", grace_s=0)
+        end = events_until(it, lambda event: isinstance(event, RunEnd))[-1]
+    assert (end.status, end.reason) == (RunStatus.CANCELED, "first")
+
+
+def test_a_stopped_run_ends_at_its_timeout(tmp_path: Path) -> None:
+    with executor(1, kill_grace_s=0.2) as it:
+        started = start_and_wait(it, make_launch(tmp_path, argv=IGNORE, timeout_s=0.5))
+        os.kill(started.pid, signal.SIGSTOP)
+        end = events_until(it, lambda event: isinstance(event, RunEnd))[-1]
+    assert end.reason == "run timeout of 0.5 s"
+    assert not is_alive(started.pid)
+
+
+def test_a_run_canceled_before_it_began_ends_canceled(tmp_path: Path) -> None:
+    with executor(1) as it:
+        it.start(make_launch(tmp_path, argv=["sleep", "600"]))
+        it.cancel(0, "at once")
+        end = events_until(it, lambda event: isinstance(event, RunEnd))[-1]
+    assert (end.status, end.reason) == (RunStatus.CANCELED, "at once")
+
+
+# ---- logs
+
+
+def flood(lines: int, stream: int = 1) -> list[str]:
+    return python(f"import os\nfor k in range({lines}): os.write({stream}, b'%015d\\n' % k)")
+
+
+def test_streams_go_to_their_own_files_which_are_private(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with executor(1) as it:
+            run_to_end(it, make_launch(tmp_path, argv=["sh", "-c", "echo out; echo err >&2"]))
+    finally:
+        os.umask(before)
+    for name in ("out", "err"):
+        log = tmp_path / f"0000/std{name}.log"
+        assert log.read_text() == f"{name}\n"
+        assert log.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_a_log_flood_keeps_its_first_and_last_part_and_counts_the_rest(tmp_path: Path, stream: int) -> None:
+    cap, lines = 64_000, 50_000
+    with executor(1, log_cap_bytes=cap) as it:
+        end, _ = run_to_end(it, make_launch(tmp_path, argv=flood(lines, stream)))
+    data = (tmp_path / f"0000/std{'out' if stream == 1 else 'err'}.log").read_bytes()
+    each, total = cap // 4, 16 * lines
+    written = b"".join(b"%015d\n" % k for k in range(lines))
+    marker = b"\n[hdcore: %d bytes left out here]\n" % (total - 2 * each)
+    assert data == written[:each] + marker + written[-each:]
+    assert end.log_dropped_bytes == total - 2 * each
+    assert end.status is RunStatus.COMPLETED
+    assert {path.name for path in (tmp_path / "0000").iterdir()} == {"stdout.log", "stderr.log", "reports.jsonl"}
+
+
+@pytest.mark.parametrize("lines", [1_000, 1_001, 1_999, 2_000])
+def test_a_log_up_to_its_cap_is_kept_whole(tmp_path: Path, lines: int) -> None:
+    with executor(1, log_cap_bytes=64_000) as it:
+        end, _ = run_to_end(it, make_launch(tmp_path, argv=flood(lines)))
+    assert (tmp_path / "0000/stdout.log").read_bytes() == b"".join(b"%015d\n" % k for k in range(lines))
+    assert end.log_dropped_bytes == 0
+
+
+def test_a_log_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    target = tmp_path / "precious"
+    target.write_text("keep")
+    launch = make_launch(tmp_path)
+    Path(launch.folder, "stdout.log").symlink_to(target)
+    with executor(1) as it:
+        end, _ = run_to_end(it, launch)
+    assert end.reason is not None
+    assert end.reason.startswith("cannot write logs in")
+    assert target.read_text() == "keep"
+
+
+def test_a_full_disk_for_logs_does_not_stop_the_run(tmp_path: Path) -> None:
+    # The size limit of this process is inherited by spawner and shim, whose writes then fail as on a full disk.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        it = LocalExecutor(1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with it:
+        end, _ = run_to_end(it, make_launch(tmp_path, argv=python("import os; os.write(1, b'x' * 100_000)")))
+    assert end.status is RunStatus.COMPLETED
+    assert end.log_dropped_bytes == 50_000
+
+
+def test_a_daemon_that_holds_the_streams_does_not_hold_the_end(tmp_path: Path) -> None:
+    argv, pids = descendants(tmp_path, "leave")
+    with executor(1) as it:
+        end, _ = run_to_end(it, make_launch(tmp_path, argv=argv))
+    assert end.status is RunStatus.COMPLETED
+    assert not [pid for pid in numbers_in(pids, 5) if is_alive(pid)]
+
+
+# ---- reports
+
+WRITE = "import os\nfd = os.open(os.environ['HDCORE_REPORT'], os.O_WRONLY | os.O_APPEND)\n"
+
+
+def test_a_backlog_comes_in_bounded_chunks_each_row_once(tmp_path: Path) -> None:
+    count = 60_000
+    code = WRITE + f"os.write(fd, b''.join(b'{{\"name\": \"loss\", \"value\": %d}}\\n' % k for k in range({count})))"
+    with executor(1) as it:
+        _, events = run_to_end(it, make_launch(tmp_path, argv=python(code)))
+    assert [row.value for row in rows_of(events)] == list(range(count))
+    reports = [event for event in events if not isinstance(event, RunStarted | RunEnd)]
+    assert max(len(event.rows) for event in reports) <= tail.CHUNK_BYTES // 25
+    offsets = [event.offset for event in reports]
+    assert offsets == sorted(set(offsets))
+
+
+def test_reports_arrive_while_the_run_lives(tmp_path: Path) -> None:
+    code = WRITE + """
+import time
+os.write(fd, b'{"name": "loss", "value": 1}\\n')
+while not os.path.exists("go"):
+    time.sleep(0.01)
+os.write(fd, b'{"name": "loss", "value": 2}\\n')
+time.sleep(600)
+"""
+    with executor(1) as it:
+        it.start(make_launch(tmp_path, argv=python(code)))
+        first = events_until(it, lambda event: bool(rows_of([event])))
+        (tmp_path / "0000/go").touch()
+        second = events_until(it, lambda event: bool(rows_of([event])))
+    assert [row.value for row in rows_of([*first, *second])] == [1, 2]
+
+
+def test_reports_arrive_without_inotify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise OSError(24, "too many")
+
+    monkeypatch.setattr(tail.shim, "watch_open", refuse)
+    self_contained = WRITE + "import time\nos.write(fd, b'{\"name\": \"loss\", \"value\": 1}\\n')\ntime.sleep(600)"
+    with executor(1) as it:
+        it.start(make_launch(tmp_path, argv=python(self_contained)))
+        assert [row.value for row in rows_of(events_until(it, lambda event: bool(rows_of([event]))))] == [1]
+
+
+@pytest.mark.parametrize(("last", "values", "dropped"), [('{"name": "loss", "value": 2}', [1, 2], 0), ('{"name": "lo', [1], 1)])
+def test_an_unfinished_last_line_counts_if_it_is_whole(tmp_path: Path, last: str, values: list[int], dropped: int) -> None:
+    code = WRITE + f"os.write(fd, b'{{\"name\": \"loss\", \"value\": 1}}\\n' + {last.encode()!r})"
+    with executor(1) as it:
+        _, events = run_to_end(it, make_launch(tmp_path, argv=python(code)))
+    assert [row.value for row in rows_of(events)] == values
+    assert sum(getattr(event, "dropped", 0) for event in events) == dropped
+
+
+def test_a_line_longer_than_a_chunk_is_dropped_and_the_next_one_read(tmp_path: Path) -> None:
+    code = WRITE + f"os.write(fd, b'x' * {3 * tail.CHUNK_BYTES + 5} + b'\\n{{\"name\": \"loss\", \"value\": 1}}\\n')"
+    with executor(1) as it:
+        _, events = run_to_end(it, make_launch(tmp_path, argv=python(code)))
+    assert [row.value for row in rows_of(events)] == [1]
+    assert sum(getattr(event, "dropped", 0) for event in events) == 1
+
+
+def test_names_beyond_the_first_thousand_are_dropped_and_counted(tmp_path: Path) -> None:
+    code = WRITE + "os.write(fd, b''.join(b'{\"name\": \"n%d\", \"value\": 1}\\n' % (k % 1200) for k in range(2400)))"
+    with executor(1) as it:
+        _, events = run_to_end(it, make_launch(tmp_path, argv=python(code)))
+    rows = rows_of(events)
+    assert len(rows) == 2000
+    assert len({row.name for row in rows}) == 1000
+    assert sum(getattr(event, "dropped", 0) for event in events) == 400
+
+
+# ---- slots
+
+
+def test_threads_are_those_the_run_asks_for_unless_the_user_set_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    with executor(1) as it:
+        run_to_end(it, make_launch(tmp_path, argv=ENVIRONMENT, cpus=3, environment={"OMP_NUM_THREADS": "7"}))
+    seen = environment_of(tmp_path / "0000")
+    assert {name: seen[name] for name in THREAD_VARIABLES} == dict.fromkeys(THREAD_VARIABLES, "3") | {"OMP_NUM_THREADS": "7"}
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU cannot be shared out")
+def test_slots_have_disjoint_cpus_and_a_freed_one_is_used_again(tmp_path: Path) -> None:
+    code = "import os, time; open('cpus', 'w').write(repr(os.sched_getaffinity(0))); os.rename('cpus', 'done'); time.sleep(600)"
+    seen = []
+    with executor(2) as it:
+        for number in range(2):
+            it.start(make_launch(tmp_path, number, python(code)))
+        for number in range(2):
+            wait_for((tmp_path / f"{number:04d}/done").exists)
+            seen.append(eval((tmp_path / f"{number:04d}/done").read_text()))
+        it.cancel(1, "free it")
+        events_until(it, lambda event: isinstance(event, RunEnd))
+        it.start(make_launch(tmp_path, 2, python(code)))
+        wait_for((tmp_path / "0002/done").exists)
+        seen.append(eval((tmp_path / "0002/done").read_text()))
+    assert not seen[0] & seen[1]
+    assert seen[0] | seen[1] <= os.sched_getaffinity(0)
+    assert seen[2] == seen[1]

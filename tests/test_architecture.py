@@ -1,0 +1,102 @@
+"""The picture of who may import whom, read from the source with `ast`."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = {"errors", "typing", "records"}
+# area -> areas it may import; SHARED and itself are always allowed
+MAY_IMPORT = {
+    "errors": set(),
+    "typing": set(),
+    "records": set(),
+    "space": {"_native"},
+    "history": set(),
+    "gp": {"_native"},
+    "sampling": {"_native", "space", "history", "gp"},
+    "policies": {"_native"},
+    "engine": {"space", "sampling", "policies", "history"},
+    "store": set(),
+    "runtime": set(),
+    "executors": {"_native", "store.wire"},
+    "command": set(),
+    "workspace": {"command"},
+    "azure": {"space", "policies", "command"},
+    "signals": set(),
+    "observer": set(),
+    "driver": {"engine", "store", "workspace", "observer", "signals"},
+    "views": {"observer", "space"},
+    "document": {"store"},
+    "sweep": {
+        "document", "driver", "engine", "executors", "observer", "policies", "sampling", "signals", "space", "store", "workspace",
+    },
+    "cli": {"azure", "document", "executors", "signals", "space", "store", "sweep", "views"},
+    "__main__": {"cli"},
+    "_native": set(),
+    "bindings": {"space", "sampling", "policies", "engine", "history"},
+}  # fmt: skip
+
+
+def files() -> list[Path]:
+    return sorted([*(ROOT / "hdcore").rglob("*.py"), *(ROOT / "bindings").rglob("*.py")])
+
+
+def area_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return "bindings" if parts[0] == "bindings" else parts[1]
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Dotted names under hdcore that a file imports, inside functions too; imports for type checkers do not count."""
+    names: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            return
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(path.read_text(encoding="utf-8")))
+    return {name.removeprefix("hdcore.") for name in names if name.startswith("hdcore.")}
+
+
+@pytest.mark.parametrize("path", [p for p in files() if p != ROOT / "hdcore" / "__init__.py"], ids=lambda p: p.name)
+def test_imports_point_downwards(path: Path) -> None:
+    area = area_of(path)
+    assert area in MAY_IMPORT, f"{path}: add {area} to the picture"
+    for module in imported_modules(path):
+        top = module.split(".")[0]
+        allowed = MAY_IMPORT[area] | SHARED | {area}
+        assert top in allowed or any(module.startswith(f"{name}.") for name in allowed if "." in name), (
+            f"{area} imports hdcore.{module}"
+        )
+
+
+def test_only_the_module_of_the_same_subject_imports_a_kernel() -> None:
+    users: dict[str, set[str]] = {}
+    for path in files():
+        for module in imported_modules(path):
+            if module.startswith("_native."):
+                users.setdefault(module.split(".")[1], set()).add(area_of(path))
+    assert all(len(areas) == 1 for areas in users.values()), users
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: p.name)
+def test_nothing_that_was_stored_is_ever_executed(path: Path) -> None:
+    forbidden_modules = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "torch"}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            assert not {alias.name.split(".")[0] for alias in node.names} & forbidden_modules
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.module.split(".")[0] not in forbidden_modules
+        elif isinstance(node, ast.Call):
+            assert ast.unparse(node.func) not in {"eval", "exec", "yaml.load", "yaml.unsafe_load", "__import__"}

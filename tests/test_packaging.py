@@ -1,0 +1,45 @@
+"""A wheel holds what it should, and works where there is no checkout."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(*argv: str | Path, cwd: Path) -> str:
+    done = subprocess.run([str(a) for a in argv], cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_wheel_built_from_the_sdist_runs_in_a_fresh_environment(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    run("git", "clone", "-q", ROOT, source, cwd=tmp_path)
+    environment = tmp_path / "venv"
+    run(sys.executable, "-m", "venv", environment, cwd=tmp_path)
+    python = environment / "bin" / "python"
+    run(python, "-m", "pip", "install", "-q", "build", cwd=tmp_path)
+    run(python, "-m", "build", "-o", tmp_path / "dist", source, cwd=tmp_path)  # sdist, then the wheel from it
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    for kernel in (source / "ext").glob("*.pyx"):
+        assert any(name.startswith(f"hdcore/_native/{kernel.stem}.") and name.endswith(".so") for name in names)
+        assert f"hdcore/_native/{kernel.stem}.pyi" in names
+    assert "hdcore/py.typed" in names
+    assert "hdcore/store/schema.sql" in names
+    assert "hdcore/bindings/__init__.py" in names
+    assert not [name for name in names if name.startswith(("tests/", "bench/", "ext/"))]
+
+    run(python, "-m", "pip", "install", "-q", wheel, cwd=tmp_path)
+    run(python, "-c", "import hdcore.bindings", cwd=tmp_path)
+    sweep = source / "examples" / "shell" / "sweep.yml"
+    out = run(environment / "bin" / "hdcore", "run", sweep, "--root", tmp_path / "root", cwd=tmp_path)
+    assert "best" in out.lower()
