@@ -23,8 +23,10 @@ class OutputMap:
 
     Attributes
     ----------
+    exponent : int
+        Values are first divided by 2**exponent, which is exact, so that no later step overflows.
     offset, unit : float
-        Median and half the range: values are shifted and divided by them first, so that no later step overflows.
+        Median and half the range of the divided values; they are shifted and scaled by them next.
     knee : float
         Scaled values beyond it grow logarithmically: one diverged run must not set the scale.
     spread : float
@@ -39,6 +41,7 @@ class OutputMap:
         Minus the summed log slopes over the fitted values, up to a constant that all c share.
     """
 
+    exponent: int
     offset: float
     unit: float
     knee: float
@@ -51,7 +54,7 @@ class OutputMap:
 
     def __call__(self, y: FloatVector) -> FloatVector:
         """Return the mapped values, same shape; values below the fitted minimum continue with the slope there."""
-        return (self._shape(_scaled(y, self.offset, self.unit)) - self.mean) / self.sd
+        return (self._shape(_scaled(y, self.exponent, self.offset, self.unit)) - self.mean) / self.sd
 
     def _shape(self, t: FloatVector) -> FloatVector:
         t = np.where(t > self.knee, self.knee + self.spread * np.log1p(np.maximum(t - self.knee, 0.0) / self.spread), t)
@@ -69,27 +72,27 @@ def fit_map(y: FloatVector, index: int) -> OutputMap | None:
     knee + s log1p((y - knee)/s); then, for finite c = STRETCHES[index], y becomes log(c s + y - min).
     Every step commutes with y -> a y + b, a > 0, so the scale of the metric does not matter.
     """
-    low, high = float(np.min(y)), float(np.max(y))
-    offset = float(np.median(y))
-    unit = high / 2 - low / 2  # halves: the difference itself may overflow
-    if not unit > 5e-13 * (abs(low) / 2 + abs(high) / 2):
+    exponent = int(np.frexp(np.abs(y).max())[1])
+    divided = np.ldexp(y, -exponent)
+    offset, unit = float(np.median(divided)), float(np.ptp(divided)) / 2
+    if not unit > 5e-13:
         return None
-    t = _scaled(y, offset, unit)
+    t = _scaled(y, exponent, offset, unit)
     least = float(t.min())
     spread = -least
     if not spread > 1e-12:
         spread = float(t.std())
     knee = 5.0 * spread
-    found = OutputMap(offset, unit, knee, spread, least, STRETCHES[index], 0.0, 1.0, 0.0)
+    found = OutputMap(exponent, offset, unit, knee, spread, least, STRETCHES[index], 0.0, 1.0, 0.0)
     values = found._shape(t)
     mean, sd = float(values.mean()), float(values.std())
     jacobian = len(y) * float(np.log(sd))
     if index != IDENTITY:
         squashed = np.where(t > knee, knee + spread * np.log1p(np.maximum(t - knee, 0.0) / spread), t)
         jacobian += float(np.log(STRETCHES[index] * spread + squashed - least).sum())
-    return OutputMap(offset, unit, knee, spread, least, STRETCHES[index], mean, sd, jacobian)
+    return OutputMap(exponent, offset, unit, knee, spread, least, STRETCHES[index], mean, sd, jacobian)
 
 
-def _scaled(y: FloatVector, offset: float, unit: float) -> FloatVector:
+def _scaled(y: FloatVector, exponent: int, offset: float, unit: float) -> FloatVector:
     # Rounded to 2**-36, far below the noise floor of 1e-3: y and 1e6 y + 5 then give the same bits from here on.
-    return np.rint((y / unit - offset / unit) * 2.0**36) * 2.0**-36
+    return np.rint((np.ldexp(y, -exponent) - offset) / unit * 2.0**36) * 2.0**-36
