@@ -76,7 +76,8 @@ HD_INLINE void gp_matern(int count, const double *r2, double sf2, double *k)
         double s2 = 5.0 * r2[j];
         double s = sqrt(s2);
         s = s < 690.0 ? s : 690.0;
-        k[j] = sf2 * (1.0 + s + s2 * (1.0 / 3.0)) * gp_exp(-s);
+        double e = sf2 * gp_exp(-s); /* as below, bit for bit */
+        k[j] = (1.0 + s + s2 * (1.0 / 3.0)) * e;
     }
 }
 
