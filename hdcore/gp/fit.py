@@ -18,9 +18,9 @@ from hdcore._native import gp as _native
 from hdcore.gp.transform import FIRST, IDENTITY, STRETCHES, OutputMap, fit_map
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
+    from collections.abc import Callable
 
-    from hdcore.typing import BoolVector, FloatMatrix, FloatVector, IntVector
+    from hdcore.typing import FloatMatrix, FloatVector, IntVector
 
 EVERY = 100
 """Up to so many results each one is followed by a fit."""
@@ -29,7 +29,7 @@ GROWTH = 0.02
 """After that a fit is due when the results grew by this share."""
 
 LARGEST_FIT = 400
-"""Hyperparameters of more points come from so many: the better half of them the best, the rest evenly spread in time."""
+"""Hyperparameters of more points come from so many: half of them the best, the others evenly spread in time."""
 
 LARGEST_FACTOR = 1024
 """Predictions of more results use `ACTIVE` of them."""
@@ -96,7 +96,7 @@ class Fitted:
 
 
 def padded(n: int) -> int:
-    """Leading dimension for n columns: a multiple of 8, and of no large power of two, so that rows share no cache set."""
+    """Leading dimension for n columns: a multiple of 8 but of no large power of two, or rows would share cache sets."""
     return (n + 7) // 8 * 8 + 8
 
 
@@ -143,20 +143,29 @@ def due(n: int) -> int:
     return size
 
 
-def anchor_below(size: int) -> tuple[int, bool]:
-    """Largest anchor that `size` may start from, and whether it is cold; (0, True) below the first."""
+def anchor_below(size: int) -> int:
+    """Largest anchor that a fit at `size` may start from; 0 below the first."""
     reach = size - (1 if size <= EVERY else SETTLED)
     if reach < FIRST_ANCHOR:
-        return 0, True
+        return 0
     i = int(3 * math.log2(reach / FIRST_ANCHOR)) + 1
-    while round(FIRST_ANCHOR * 2 ** (i / 3)) > reach:
+    while _anchor(i) > reach:
         i -= 1
-    return round(FIRST_ANCHOR * 2 ** (i / 3)), i % 3 == 0
+    return _anchor(i)
 
 
 def is_anchor(size: int) -> bool:
-    """True for 8, 10, 13, 16, ..."""
-    return anchor_below(size + (1 if size < EVERY else SETTLED))[0] == size
+    """True for 8, 10, 13, 16, 20, 25, 32, ..."""
+    return size >= FIRST_ANCHOR and _anchor(round(3 * math.log2(size / FIRST_ANCHOR))) == size
+
+
+def is_cold(size: int) -> bool:
+    """True for anchors that start from the prior: 8, 16, 32, ..."""
+    return size >= FIRST_ANCHOR and size % FIRST_ANCHOR == 0 and (size // FIRST_ANCHOR).bit_count() == 1
+
+
+def _anchor(i: int) -> int:
+    return round(FIRST_ANCHOR * 2 ** (i / 3))
 
 
 class Fits:
@@ -190,9 +199,8 @@ class Fits:
         known = self._known.get(size)
         if known is not None and np.array_equal(known.rows, rows[:size]):
             return known
-        below, _ = anchor_below(size)
-        cold = below == 0 or (is_anchor(size) and anchor_below(size + SETTLED)[1] and _is_doubling(size))
-        parent = None if cold else self.at(below, X, y, rows)
+        below = anchor_below(size)
+        parent = None if below == 0 or is_cold(size) else self.at(below, X, y, rows)
         found = self._fit(size, X[:size], y[:size], rows[:size].copy(), parent)
         if found is not None:
             if not is_anchor(size):
@@ -206,9 +214,7 @@ class Fits:
             self._workspace = _native.Workspace(max(n, 2 * self._workspace.capacity), len(self._clamp))
         return self._workspace
 
-    def _fit(
-        self, size: int, X: FloatMatrix, y: FloatVector, rows: IntVector, parent: Fitted | None
-    ) -> Fitted | None:
+    def _fit(self, size: int, X: FloatMatrix, y: FloatVector, rows: IntVector, parent: Fitted | None) -> Fitted | None:
         stretch = IDENTITY
         if self._is_stretched:
             stretch = FIRST if parent is None else parent.stretch
@@ -239,8 +245,16 @@ class Fits:
             stretch, theta, output = self._search_stretch(stretch, value, theta, output, parent is None, fitted)
         return Fitted(size, rows, theta, stretch, output)
 
-    def _search_stretch(self, stretch: int, value: float, theta: FloatVector, output: OutputMap, is_cold: bool, fitted):  # type: ignore[no-untyped-def]
-        """Walk over the neighbouring stretches as long as the evidence grows; an anchor below moves one step at most."""
+    @staticmethod
+    def _search_stretch(
+        stretch: int,
+        value: float,
+        theta: FloatVector,
+        output: OutputMap,
+        is_cold: bool,
+        fitted: Callable[[int, list[FloatVector], int], tuple[float, FloatVector, OutputMap]],
+    ) -> tuple[int, FloatVector, OutputMap]:
+        """Walk over neighbouring stretches as long as the evidence grows; a warm anchor moves one step at most."""
         value += _stretch_prior(stretch)
         tried = {stretch}
         for _ in range(4 if is_cold else 1):
@@ -280,10 +294,6 @@ class Fits:
         return nll, thetas[0] if math.isfinite(nll) else prior[0].copy()
 
 
-def _is_doubling(size: int) -> bool:
-    return math.log2(size / FIRST_ANCHOR).is_integer()
-
-
 def _stretch_prior(index: int) -> float:
     return 0.5 * ((index - FIRST) / 3.0) ** 2
 
@@ -301,10 +311,3 @@ def spread_rows(y: FloatVector, size: int, best: int) -> IntVector:
     others = np.sort(order[best:])
     spaced = others[np.linspace(0, len(others) - 1, size - best).astype(np.int64)]
     return np.sort(np.concatenate([order[:best], spaced]))
-
-
-def mask_of(n: int, rows: npt.NDArray[np.int64]) -> BoolVector:
-    """Boolean mask of some rows, shape (n,)."""
-    out = np.zeros(n, np.bool_)
-    out[rows] = True
-    return out

@@ -158,7 +158,7 @@ class Conditioned:
         self.factor, self.acquisition = factor, acquisition
         X_told, y_told, rows_told = told
         X_pending, rows_pending = pending
-        n, p_told, p = factor.n, len(rows_told), len(rows_told) + len(rows_pending)
+        n, p = factor.n, len(rows_told) + len(rows_pending)
         is_exact = factor.sn2 <= NOISE_FREE
         values = factor.data.y if is_exact else factor.told_mean
         alpha = factor.alpha

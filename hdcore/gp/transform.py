@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 STRETCHES = (np.inf, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 """Values of c in log(c s + y - min); infinity is the identity."""
 
+KNEE = 5.0
+"""Values worse than the median by so many distances median - minimum count as outliers."""
+
 IDENTITY, FIRST = 0, 3
 """Indices of `STRETCHES`: no stretch, and where the search for c starts."""
 
@@ -26,13 +29,10 @@ class OutputMap:
     exponent : int
         Values are first divided by 2**exponent, which is exact, so that no later step overflows.
     offset, unit : float
-        Median and half the range of the divided values; they are shifted and scaled by them next.
-    knee : float
-        Scaled values beyond it grow logarithmically: one diverged run must not set the scale.
-    spread : float
-        Median - minimum.
+        Median of the divided values and its distance s from their minimum (if 0: their standard deviation); values
+        are shifted and scaled by them next.
     low : float
-        Minimum of the scaled values.
+        Minimum of the scaled values, -1 or 0.
     c : float
         Stretch of the good end; infinity is none.
     mean, sd : float
@@ -44,8 +44,6 @@ class OutputMap:
     exponent: int
     offset: float
     unit: float
-    knee: float
-    spread: float
     low: float
     c: float
     mean: float
@@ -57,12 +55,10 @@ class OutputMap:
         return (self._shape(_scaled(y, self.exponent, self.offset, self.unit)) - self.mean) / self.sd
 
     def _shape(self, t: FloatVector) -> FloatVector:
-        t = np.where(t > self.knee, self.knee + self.spread * np.log1p(np.maximum(t - self.knee, 0.0) / self.spread), t)
+        t = _squashed(t)
         if np.isinf(self.c):
             return t
-        base = self.c * self.spread
-        above = np.maximum(t - self.low, 0.0)
-        return np.log(base + above) + np.minimum(t - self.low, 0.0) / base
+        return np.log(self.c + np.maximum(t - self.low, 0.0)) + np.minimum(t - self.low, 0.0) / self.c
 
 
 def fit_map(y: FloatVector, index: int) -> OutputMap | None:
@@ -74,25 +70,29 @@ def fit_map(y: FloatVector, index: int) -> OutputMap | None:
     """
     exponent = int(np.frexp(np.abs(y).max())[1])
     divided = np.ldexp(y, -exponent)
-    offset, unit = float(np.median(divided)), float(np.ptp(divided)) / 2
-    if not unit > 5e-13:
+    if not np.ptp(divided) > 1e-12:
         return None
+    offset = float(np.median(divided))
+    unit = offset - float(divided.min())
+    if not unit > 1e-300:
+        unit = float(divided.std())
     t = _scaled(y, exponent, offset, unit)
-    least = float(t.min())
-    spread = -least
-    if not spread > 1e-12:
-        spread = float(t.std())
-    knee = 5.0 * spread
-    found = OutputMap(exponent, offset, unit, knee, spread, least, STRETCHES[index], 0.0, 1.0, 0.0)
+    low, c = float(t.min()), STRETCHES[index]
+    found = OutputMap(exponent, offset, unit, low, c, 0.0, 1.0, 0.0)
     values = found._shape(t)
     mean, sd = float(values.mean()), float(values.std())
     jacobian = len(y) * float(np.log(sd))
     if index != IDENTITY:
-        squashed = np.where(t > knee, knee + spread * np.log1p(np.maximum(t - knee, 0.0) / spread), t)
-        jacobian += float(np.log(STRETCHES[index] * spread + squashed - least).sum())
-    return OutputMap(exponent, offset, unit, knee, spread, least, STRETCHES[index], mean, sd, jacobian)
+        jacobian += float(np.log(c + _squashed(t) - low).sum())
+    return OutputMap(exponent, offset, unit, low, c, mean, sd, jacobian)
+
+
+def _squashed(t: FloatVector) -> FloatVector:
+    """Values beyond the knee grow logarithmically: one diverged run must not set the scale."""
+    return np.where(t > KNEE, KNEE + np.log1p(np.maximum(t - KNEE, 0.0)), t)
 
 
 def _scaled(y: FloatVector, exponent: int, offset: float, unit: float) -> FloatVector:
     # Rounded to 2**-36, far below the noise floor of 1e-3: y and 1e6 y + 5 then give the same bits from here on.
-    return np.rint((np.ldexp(y, -exponent) - offset) / unit * 2.0**36) * 2.0**-36
+    t = np.minimum((np.ldexp(y, -exponent) - offset) / unit, 1e290)
+    return np.rint(t * 2.0**36) * 2.0**-36

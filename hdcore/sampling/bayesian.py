@@ -17,7 +17,7 @@ from hdcore.sampling.sobol import SobolSampler
 if TYPE_CHECKING:
     from hdcore.history import RunTable
     from hdcore.space import SearchSpace
-    from hdcore.typing import BoolVector, FloatMatrix, FloatVector, IntVector
+    from hdcore.typing import FloatMatrix, FloatVector, IntVector
 
 ENUMERATED = 4096
 """Finite spaces up to this size are not searched: every remaining configuration is looked at."""
@@ -125,7 +125,7 @@ class BayesianSampler:
             return best
         sequence = np.random.SeedSequence(self._seed, spawn_key=(number, 1))
         words = sequence.generate_state(2 + self._d, np.uint64)
-        fill = self._columns.from_unit((words[2:] >> np.uint64(11)) * 2.0**-53)
+        fill = self._columns.from_unit((words[2:] >> np.uint64(11)).astype(np.float64) * 2.0**-53)
         ranked = self._proposer.best(model, (int(words[0]), int(words[1])), fill)
         for row in self._space.snap(self._columns.to_encoded(ranked)):
             key = row.tobytes()
@@ -137,7 +137,9 @@ class BayesianSampler:
         """Configurations of a small finite space that were not proposed; None for other spaces."""
         if self._all is None:
             return None
-        keep: BoolVector = np.array([row.tobytes() not in self._seen and row.tobytes() not in seen for row in self._all])
+        keep: BoolVector = np.array(
+            [row.tobytes() not in self._seen and row.tobytes() not in seen for row in self._all]
+        )
         return self._all[keep]
 
     def _spare(self, table: RunTable, number: int, chosen: list[FloatVector]) -> FloatVector | None:
@@ -211,7 +213,7 @@ def _with_pending(table: RunTable, rows: list[FloatVector]) -> RunTable:
 
     copy = RunTable(table.d)
     for i in range(table.n):
-        copy.append(table.encoded[i], earlier=bool(table.earlier[i]))
+        copy.append(table.encoded[i], source=int(table.source[i]))
     for row in rows:
         copy.append(row)
     return copy

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from reference import gp as twin
 
 from hdcore._native import acquisition, gp
 from hdcore.gp.fit import padded, priors
-from reference import gp as twin
 
 # Choices and conditionals are clamped: "equal or not".
 CLAMPS = {"numeric": (np.inf,), "mixed": (np.inf, 1.0)}

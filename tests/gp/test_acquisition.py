@@ -26,7 +26,9 @@ def exact_log_h(z):
         return -z * z / 2 - mpmath.log(2 * mpmath.pi) / 2 + mpmath.log(ratio), (1 - ratio) / (-z * ratio)
 
 
-@pytest.mark.parametrize("z", [40, 5, 0.3, 0, -0.99, -1, -1.01, -5, -25, -27, -100, -999, -1e3, -1e4, -1e8, -1e50, -1e100])
+@pytest.mark.parametrize(
+    "z", [40, 5, 0.3, 0, -0.99, -1, -1.01, -5, -25, -27, -100, -999, -1e3, -1e4, -1e8, -1e50, -1e100]
+)
 def test_log_h_keeps_its_digits_in_both_tails(z):
     value, slope = acquisition.log_h(z)
     expected, expected_slope = exact_log_h(z)
@@ -39,7 +41,9 @@ def test_log_h_grows_with_z(z, step):
     assert acquisition.log_h(z + step)[0] > acquisition.log_h(z)[0]
 
 
-@pytest.mark.parametrize(("n", "d", "kind"), [(1, 1, "numeric"), (30, 3, "mixed"), (131, 6, "numeric"), (200, 9, "mixed")])
+@pytest.mark.parametrize(
+    ("n", "d", "kind"), [(1, 1, "numeric"), (30, 3, "mixed"), (131, 6, "numeric"), (200, 9, "mixed")]
+)
 def test_values_are_those_of_the_twin_and_gradients_those_of_central_differences(n, d, kind):
     p = Problem(n, d, kind=kind)
     native, model = p.acquisition()
@@ -53,7 +57,7 @@ def test_values_are_those_of_the_twin_and_gradients_those_of_central_differences
 
 
 def beyond(p, native, model, told, pending, draws, best):
-    """Hand `told` + `pending` points to the native model; returns points, values told and fantasies (count, pending)."""
+    """Hand `told` + `pending` points to the native model; returns points, values told, fantasies and incumbents."""
     E = p.queries(told + pending)
     y_told = p.rng.standard_normal(told) * 0.3 + model.predict(E)[0][:told]
     q, ld = told + pending, p.U.shape[1]
@@ -93,7 +97,8 @@ def test_points_beyond_the_factor_are_as_good_as_in_it_whatever_pending_ones_ret
     Q = p.queries(11)
     found, grad = values(native, Q, gradient=True)
     each = [
-        twin.log_ei(Augmented(p, model, E, np.concatenate([y_told, imagined[s]])), Q, incumbent[s]) for s in range(count)
+        twin.log_ei(Augmented(p, model, E, np.concatenate([y_told, imagined[s]])), Q, incumbent[s])
+        for s in range(count)
     ]
     np.testing.assert_allclose(found, np.logaddexp.reduce(each, axis=0) - np.log(count), rtol=1e-8, atol=1e-8)
     expected = central_differences(lambda x: values(native, x), Q)
