@@ -31,10 +31,12 @@ typedef struct {
     const double *cinv;      /* (pending, pending), whole inverse of their posterior covariance with noise */
     const double *shift;     /* (fantasies, pending): mean_s = mean + c . shift_s */
     const double *incumbent; /* (fantasies,) */
-    /* Failed points, for log P(ok | x). */
-    int failures;
+    /* Feasibility, with length scales of its own: the told points, then the failed ones. */
+    int succeeded, failures;
     long ldf;
-    const double *zf; /* (d, ldf) */
+    const double *zf;               /* (d, ldf) */
+    const double *rate_f, *clamp_f; /* (d,) 1 / l and clamp / l^2 */
+    double weight_f;
     /* Variance bound: points `subset` and the last `tail` pending ones, with the inverse of their kernel matrix. */
     int members, tail;
     const int *subset;
@@ -54,7 +56,7 @@ double acq_log_h(double z, double *slope);
 /* Doubles of scratch for the functions below. */
 long acq_work_size(const acq_model *m);
 
-/* LogEI (+ log P(ok)) of `count` rows; gradient rows unless grad is NULL. */
+/* LogEI + the penalty of failures for `count` rows; gradient rows unless grad is NULL. */
 void acq_values(const acq_model *m, int count, const double *x, double *value, double *grad, double *work);
 
 /* Posterior mean and variance of `count` rows (pending points are not conditioned on). */

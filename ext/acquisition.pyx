@@ -37,9 +37,13 @@ cdef extern from "_acquisition.h" nogil:
         const double* cinv
         const double* shift
         const double* incumbent
+        int succeeded
         int failures
         long ldf
         const double* zf
+        const double* rate_f
+        const double* clamp_f
+        double weight_f
         int members
         int tail
         const int* subset
@@ -174,12 +178,17 @@ cdef class Acquisition:
         self.m.incumbent = &incumbent[0]
         self.reserve()
 
-    def failures(self, const double[:, ::1] zf not None, int count):
-        """Add log P(ok | x) for these failed points."""
-        self.kept["failures"] = zf
-        self.m.failures = count
+    def failures(self, const double[:, ::1] zf not None, int succeeded, int failed, const double[::1] rate not None,
+                 const double[::1] clamp not None, double weight):
+        """Penalise failures: zf holds the told points, then the failed ones, scaled by `rate` = 1 / l; clamp / l^2."""
+        self.kept["failures"] = (zf, rate, clamp)
+        self.m.succeeded = succeeded
+        self.m.failures = failed
         self.m.ldf = zf.shape[1]
         self.m.zf = &zf[0, 0]
+        self.m.rate_f = &rate[0]
+        self.m.clamp_f = &clamp[0]
+        self.m.weight_f = weight
         self.reserve()
 
     def values(self, const double[:, ::1] x not None, double[::1] value not None, double[:, ::1] grad=None):

@@ -96,21 +96,6 @@ HD_CLONES static double dot(int n, const double *a, const double *b)
     return sum;
 }
 
-HD_CLONES static double total(int n, const double *a)
-{
-    double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-    for (int j = 0; j < n; j++)
-        sum += a[j];
-    return sum;
-}
-
-HD_CLONES static void add_scaled(int n, double factor, const double *a, double *out)
-{
-    for (int j = 0; j < n; j++)
-        out[j] += factor * a[j];
-}
-
 HD_CLONES static void interleave(int n, const double *row, int lane, double *k8)
 {
     for (int j = 0; j < n; j++)
@@ -160,9 +145,10 @@ static long padded(long n)
     return (n + 7) / 8 * 8;
 }
 
-static long extras(const acq_model *m) /* points besides the n told ones */
+static long extras(const acq_model *m) /* points besides those of the factor */
 {
-    return m->pending + m->failures;
+    long feasibility = m->failures ? m->succeeded + m->failures : 0;
+    return m->pending + (feasibility > m->n ? feasibility - m->n : 0);
 }
 
 /* Scratch: k8, v8 (8 n each), kp (8 rows of n + extras), k (n + extras), w (n + extras), q (d), c (2 pending),
@@ -227,6 +213,37 @@ static double expected_improvement(const acq_model *m, double mean, double var, 
     return largest + log(sum / count) + 0.5 * log(v);
 }
 
+/* Penalty of failures: weight (1 + B) log(ok / (ok + bad)), by correlations k with each point: B = sum k over failed ones,
+ * bad = sum k^3 over failed ones, ok = 0.01 + sum k^3 over told ones.
+ *
+ * The cube compares nearest neighbours (plain sums call everything feasible once there are many told points), and
+ * the factor makes each failure near x count again: LogEI differs by tens between a region that the model dreams of
+ * and one that it knows, so a probability alone fails there for ever.
+ * Adds its gradient to grad unless that is NULL; q, k, kp, w are scratch. */
+HD_CLONES static double feasibility(const acq_model *m, const double *x, double *grad, double *q, double *k, double *kp,
+                                    double *w)
+{
+    int told = m->succeeded, points = told + m->failures, d = m->d;
+    for (int i = 0; i < d; i++)
+        q[i] = x[i] * m->rate_f[i];
+    covariances(points, d, m->zf, m->ldf, m->clamp_f, 1.0, q, k, grad ? kp : NULL);
+    double ok = 0.01, bad = 0.0, mass = m->weight_f;
+    for (int j = 0; j < told; j++)
+        ok += k[j] * k[j] * k[j];
+    for (int j = told; j < points; j++) {
+        bad += k[j] * k[j] * k[j];
+        mass += m->weight_f * k[j];
+    }
+    double log_share = log(ok / (ok + bad));
+    if (grad) {
+        double by_ok = mass * (1.0 / ok - 1.0 / (ok + bad)), by_bad = -mass / (ok + bad);
+        for (int j = 0; j < points; j++)
+            w[j] = 2.0 * kp[j] * (j < told ? by_ok * 3.0 * k[j] * k[j] : by_bad * 3.0 * k[j] * k[j] + m->weight_f * log_share);
+        pull(points, d, m->zf, m->ldf, m->clamp_f, m->rate_f, q, w, grad);
+    }
+    return mass * log_share;
+}
+
 void acq_values(const acq_model *m, int count, const double *x, double *value, double *grad, double *work)
 {
     int n = m->n, d = m->d, p = m->pending;
@@ -250,32 +267,26 @@ void acq_values(const acq_model *m, int count, const double *x, double *value, d
         symmetric_times_8(n, m->ainv, m->lda, (const v8 *)k8, (v8 *)v8s);
         products_8(n, (const v8 *)k8, (const v8 *)v8s, reduction);
         for (int b = 0; b < lanes; b++) {
-            double *qb = q + b * padded(d), *kpb = kp + b * all, by_mean, by_var, out, ok = 0.0, bad = 0.0;
-            if (p || m->failures) /* the batch kept only the interleaved form */
-                for (int j = 0; j < n; j++)
-                    k[j] = k8[(long)j * LANES + b];
+            double *qb = q + b * padded(d), *kpb = kp + b * all, by_mean, by_var;
+            const double *xb = x + (long)(start + b) * d;
             if (p) {
+                for (int j = 0; j < n; j++) /* the batch kept only the interleaved form */
+                    k[j] = k8[(long)j * LANES + b];
                 covariances(p, d, m->zp, m->ldp, m->w2, m->sf2, qb, c, grad ? kpb + n : NULL);
                 for (int i = 0; i < p; i++)
                     c[i] -= dot(n, m->vp + i * m->lda, k);
             }
-            out = expected_improvement(m, mean[b], m->sf2 - reduction[b], c, cc, by_c, &by_mean, &by_var, each,
-                                       each_slope);
-            if (m->failures) {
-                covariances(m->failures, d, m->zf, m->ldf, m->w2, m->sf2, qb, k + n + p, grad ? kpb + n + p : NULL);
-                ok = m->sf2 + total(n, k);
-                bad = total(m->failures, k + n + p);
-                out += log(ok / (ok + bad));
-            }
-            value[start + b] = out;
-            if (!grad)
+            value[start + b] = expected_improvement(m, mean[b], m->sf2 - reduction[b], c, cc, by_c, &by_mean, &by_var,
+                                                    each, each_slope);
+            if (!grad) {
+                if (m->failures)
+                    value[start + b] += feasibility(m, xb, NULL, qb, k, kpb, w);
                 continue;
+            }
             double *g = grad + (long)(start + b) * d;
             weigh(n, by_mean, m->alpha, by_var, v8s, b, kpb, w);
             for (int i = 0; i < p; i++)
                 add_weights(n, -2.0 * by_c[i], m->vp + i * m->lda, kpb, w);
-            if (m->failures)
-                add_scaled(n, 2.0 * (1.0 / ok - 1.0 / (ok + bad)), kpb, w);
             for (int i = 0; i < d; i++)
                 g[i] = 0.0;
             pull(n, d, m->z, m->ld, m->w2, m->rate, qb, w, g);
@@ -284,11 +295,8 @@ void acq_values(const acq_model *m, int count, const double *x, double *value, d
                     w[i] = 2.0 * by_c[i] * kpb[n + i];
                 pull(p, d, m->zp, m->ldp, m->w2, m->rate, qb, w, g);
             }
-            if (m->failures) {
-                for (int i = 0; i < m->failures; i++)
-                    w[i] = -2.0 / (ok + bad) * kpb[n + p + i];
-                pull(m->failures, d, m->zf, m->ldf, m->w2, m->rate, qb, w, g);
-            }
+            if (m->failures)
+                value[start + b] += feasibility(m, xb, g, qb, k, kpb, w);
         }
     }
 }
@@ -372,19 +380,15 @@ static void bounds(const acq_model *m, int count, const double *x, double *bound
         products_8(members + tail, (const v8 *)k8, (const v8 *)v8s, reduction);
         for (int b = 0; b < lanes; b++) {
             /* rounding of the subset's inverse must not make the bound too low */
-            double var = m->sf2 * (1.0 + 1e-9) - reduction[b], by_mean, by_var, feasible = 0.0;
+            double var = m->sf2 * (1.0 + 1e-9) - reduction[b], by_mean, by_var;
             double *qb = q + b * padded(d), *k = rows + b * wide, *kp = near + b * all;
             for (int i = 0; i < p; i++)
                 c[i] = kp[i] - dot(n, m->vp + i * m->lda, k);
             for (int i = 0; i < p; i++) /* expected_improvement takes this off again */
                 var += c[i] * dot(p, m->cinv + (long)i * p, c);
-            if (m->failures) {
-                covariances(m->failures, d, m->zf, m->ldf, m->w2, m->sf2, qb, kp + p, NULL);
-                double ok = m->sf2 + total(n, k), bad = total(m->failures, kp + p);
-                feasible = log(ok / (ok + bad));
-            }
-            bound[start + b] = expected_improvement(m, mean[b], var, c, cc, by_c, &by_mean, &by_var, each, each_slope) +
-                               feasible;
+            bound[start + b] = expected_improvement(m, mean[b], var, c, cc, by_c, &by_mean, &by_var, each, each_slope);
+            if (m->failures)
+                bound[start + b] += feasibility(m, x + (long)(start + b) * d, NULL, qb, near + 8 * all, kp, kp);
         }
     }
 }

@@ -117,13 +117,10 @@ def merge(X: FloatMatrix, y: FloatVector) -> Training:
 
 
 def priors(d: int, n: int) -> FloatMatrix:
-    """Rows mean, sd, lower, upper of theta, shape (4, d + 2).
-
-    The length scales' centre is the mode of the dimension-scaled log-normal of Hvarfner et al. 2024.
-    """
+    """Rows mean, sd, lower, upper of theta, shape (4, d + 2)."""
     out = np.empty((4, d + 2))
     out[:, :d] = [
-        [math.log(0.205 * math.sqrt(d))],
+        [length_centre(d)],
         [math.sqrt(3.0) if n > 10 * d else 0.75],
         [math.log(5e-3)],
         [math.log(1e3)],
@@ -131,6 +128,11 @@ def priors(d: int, n: int) -> FloatMatrix:
     out[:, d] = 0.5, 1.0, math.log(1e-2), math.log(1e2)
     out[:, d + 1] = math.log(1e-4), 2.0, math.log(1e-6), 0.0
     return out
+
+
+def length_centre(d: int) -> float:
+    """Prior mean of log l: the mode of the dimension-scaled log-normal of Hvarfner et al. 2024."""
+    return math.log(0.205 * math.sqrt(d))
 
 
 def due(n: int) -> int:

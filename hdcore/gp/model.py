@@ -21,7 +21,7 @@ import numpy as np
 
 from hdcore._native import acquisition as _acquisition
 from hdcore._native import gp as _native
-from hdcore.gp.fit import ACTIVE, LARGEST_FACTOR, Fits, Fitted, Training, merge, padded
+from hdcore.gp.fit import ACTIVE, LARGEST_FACTOR, Fits, Fitted, Training, length_centre, merge, padded
 
 if TYPE_CHECKING:
     from hdcore.typing import FloatMatrix, FloatVector, IntVector
@@ -56,7 +56,7 @@ class Factor:
     """
 
     def __init__(self, fitted: Fitted, fits: Fits, clamp: FloatVector, X: FloatMatrix, y: FloatVector) -> None:
-        self.fitted = fitted
+        self.fitted, self.clamp = fitted, clamp
         data = _active(merge(X, fitted.output(y)))
         n, d = data.n, len(clamp)
         self.n, self.d, self.data = n, d, data
@@ -152,7 +152,7 @@ class Conditioned:
         acquisition: _acquisition.Acquisition,
         told: tuple[FloatMatrix, FloatVector, IntVector],
         pending: tuple[FloatMatrix, IntVector],
-        failed: FloatMatrix,
+        failed: tuple[FloatMatrix, float],
         draws: FloatMatrix,
     ) -> None:
         self.factor, self.acquisition = factor, acquisition
@@ -173,10 +173,8 @@ class Conditioned:
         self.best = float(values.min())
         order = np.argsort(values, kind="stable")[:5]
         self.centres = np.ascontiguousarray(X_all[order])
-        if len(failed):
-            zf = np.zeros((factor.d, padded(len(failed))))
-            zf[:, : len(failed)] = (failed * factor.rate).T
-            acquisition.failures(zf, len(failed))
+        if len(failed[0]):
+            self._avoid(np.concatenate([factor.X, X_told]), *failed)
         if n > FEW:
             self._bound(p, fits)
 
@@ -230,6 +228,17 @@ class Conditioned:
         for i in range(told - 1, -1, -1):
             w[i] = (w[i] - (L[i + 1 : told, i] * w[i + 1 :]).sum()) / L[i, i]
         return w
+
+    def _avoid(self, succeeded: FloatMatrix, failed: FloatMatrix, weight: float) -> None:
+        """Penalise the neighbourhood of failures, within the objective's length scales or the prior's, if shorter.
+
+        An objective may be smooth over the whole box while it fails in one corner.
+        """
+        d = self.factor.d
+        rate = np.maximum(self.factor.rate, math.exp(-length_centre(d)))
+        z = np.zeros((d, padded(len(succeeded) + len(failed))))
+        z[:, : len(succeeded) + len(failed)] = (np.concatenate([succeeded, failed]) * rate).T
+        self.acquisition.failures(z, len(succeeded), len(failed), rate, self.factor.clamp * rate**2, weight)
 
     def _bound(self, p: int, fits: Fits) -> None:
         factor = self.factor

@@ -93,6 +93,6 @@ def _squashed(t: FloatVector) -> FloatVector:
 
 
 def _scaled(y: FloatVector, exponent: int, offset: float, unit: float) -> FloatVector:
-    # Rounded to 2**-36, far below the noise floor of 1e-3: y and 1e6 y + 5 then give the same bits from here on.
+    # Rounded to 2**-28, far below the noise floor of 1e-3: y and 1e6 y + 5 then give the same bits from here on.
     t = np.minimum((np.ldexp(y, -exponent) - offset) / unit, 1e290)
-    return np.rint(t * 2.0**36) * 2.0**-36
+    return np.rint(t * 2.0**28) * 2.0**-28

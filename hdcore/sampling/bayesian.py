@@ -17,10 +17,14 @@ from hdcore.sampling.sobol import SobolSampler
 if TYPE_CHECKING:
     from hdcore.history import RunTable
     from hdcore.space import SearchSpace
-    from hdcore.typing import FloatMatrix, FloatVector, IntVector
+    from hdcore.typing import BoolVector, FloatMatrix, FloatVector, IntVector
 
 ENUMERATED = 4096
 """Finite spaces up to this size are not searched: every remaining configuration is looked at."""
+
+
+RECENT = 10
+"""Finished runs whose failures say how much failures are to be avoided."""
 
 
 class BayesianSampler:
@@ -67,12 +71,17 @@ class BayesianSampler:
         failed = np.flatnonzero((state == RowState.FAILED) | ((state == RowState.COMPLETED) & ~finite))
         pending = np.flatnonzero(state == RowState.PENDING)
         y = -value[told]
+        weight = (
+            failure_weight(np.isin(np.sort(np.concatenate([told, failed]))[-RECENT:], failed)) if len(failed) else 0
+        )
         chosen: list[FloatVector] = []
         seen: set[bytes] = set()
         for number in range(start, start + n):
             row = None
             if number >= initial_runs(self._d) and len(told) >= 2:
-                row = self._next(number, told, y, pending, failed, np.array(chosen).reshape(-1, self._d), seen)
+                row = self._next(
+                    number, told, y, pending, (failed, weight), np.array(chosen).reshape(-1, self._d), seen
+                )
             if row is None:
                 row = self._spare(table, number, chosen)
             if row is None:
@@ -104,7 +113,7 @@ class BayesianSampler:
         told: IntVector,
         y: FloatVector,
         pending: IntVector,
-        failed: IntVector,
+        failed: tuple[IntVector, float],
         chosen: FloatMatrix,
         seen: set[bytes],
     ) -> FloatVector | None:
@@ -117,7 +126,7 @@ class BayesianSampler:
         X_pending = np.concatenate([X[pending], self._columns.to_model(chosen)])
         # rows of points that are only chosen so far get numbers that no table row has
         rows_pending = np.concatenate([pending, -1 - np.arange(len(chosen))])
-        model = view.condition(X, told, y, X_pending, rows_pending, X[failed], self._draws)
+        model = view.condition(X, told, y, X_pending, rows_pending, (X[failed[0]], failed[1]), self._draws)
         if model is None:
             return None
         if rest is not None:
@@ -137,9 +146,8 @@ class BayesianSampler:
         """Configurations of a small finite space that were not proposed; None for other spaces."""
         if self._all is None:
             return None
-        keep: BoolVector = np.array(
-            [row.tobytes() not in self._seen and row.tobytes() not in seen for row in self._all]
-        )
+        keys = (row.tobytes() for row in self._all)
+        keep = np.array([key not in self._seen and key not in seen for key in keys], np.bool_)
         return self._all[keep]
 
     def _spare(self, table: RunTable, number: int, chosen: list[FloatVector]) -> FloatVector | None:
@@ -166,7 +174,7 @@ class _View:
         y: FloatVector,
         X_pending: FloatMatrix,
         rows_pending: IntVector,
-        failed: FloatMatrix,
+        failed: tuple[FloatMatrix, float],
         draws: FloatMatrix,
     ) -> Conditioned | None:
         """The model given all that is known; None if all values are equal."""
@@ -200,6 +208,11 @@ def settled(n: int, pending: int) -> int:
     size = due(n)
     lag = min(16, -(-pending // 8) * 8)
     return size if n <= EVERY else max(EVERY, size - lag)
+
+
+def failure_weight(has_failed: BoolVector) -> float:
+    """How much failures count, from the last finished runs: some may be bad luck, many are a border to step back from."""
+    return 1.0 + 0.25 * float(np.count_nonzero(has_failed)) ** 2
 
 
 def initial_runs(d: int) -> int:

@@ -121,14 +121,15 @@ def test_failures_lower_the_acquisition_around_them():
     native, _ = p.acquisition()
     Q = p.queries(8)
     before = values(native, Q)
-    zf = np.zeros((2, 16))
-    F = np.array([[0.5, 0.5], [0.51, 0.5]])
-    zf[:, :2] = (F * p.rate).T
-    native.failures(zf, 2)
+    F, rate = np.array([[0.5, 0.5], [0.51, 0.5]]), np.array([3.0, 2.0])
+    zf = np.zeros((2, 40))
+    zf[:, :32] = (np.concatenate([p.X, F]) * rate).T
+    native.failures(zf, 30, 2, rate, np.full(2, np.inf), 1.7)
     after, grad = values(native, Q, gradient=True)
-    model = p.twin()
-    ok, bad = model.kernel(Q, p.X).sum(1) + model.sf2, model.kernel(Q, F).sum(1)
-    np.testing.assert_allclose(after - before, np.log(ok / (ok + bad)), rtol=1e-9, atol=1e-12)
+    k_ok, k_bad = (twin.matern(twin.distances(Q, X, 1 / rate, np.full(2, np.inf)).sum(0), 1.0) for X in (p.X, F))
+    ok, bad = 0.01 + (k_ok**3).sum(1), (k_bad**3).sum(1)
+    np.testing.assert_allclose(after - before, 1.7 * (1 + k_bad.sum(1)) * np.log(ok / (ok + bad)), rtol=1e-9, atol=1e-9)
+    assert np.all(after < before)
     expected = central_differences(lambda x: values(native, x), Q)
     np.testing.assert_allclose(grad, expected, rtol=1e-5, atol=1e-5 * np.abs(grad).max())
 
