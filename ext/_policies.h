@@ -37,11 +37,13 @@ typedef struct {
     int64_t count;
 } hd_ended;
 
-/* The keys of one slot, split at rank c = n * percentage // 100: a heap of the c smallest with the largest on top,
- * and a heap of the others with the smallest on top. Insert only. */
+/* The keys of one slot: a heap of small ones with the largest on top, some in sorted order around the rank that the
+ * rule asks for, and a heap of large ones with the smallest on top. Insert only. The rank drifts slowly among the keys
+ * (n * percentage // 100 of n), so nearly every key is put at the end of a heap and stays there. */
 typedef struct {
-    double *low, *high;
-    int64_t n_low, n_high, room_low, room_high;
+    double *low, *middle, *high;
+    int64_t n_low, n_high, room_low, room_high, room_middle;
+    int64_t n_middle;
     int64_t seen; /* ended runs looked at so far */
 } hd_split;
 

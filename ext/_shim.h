@@ -61,7 +61,9 @@ typedef struct {
     int64_t dropped_err;
 } hd_record;
 
-/* ---- spawner -> driver. The driver's request is one uint64 token with two descriptors: socket, memfd. */
+/* ---- spawner -> driver. The driver's request is one uint64 token with descriptors: the run's socket, the memfd of the
+        request, and any number up to HD_MOST_HELD that the shim keeps open until the tree is gone (device leases). */
+#define HD_MOST_HELD 128
 enum { HD_SHIM_LOST = 1, HD_FORK_FAILED = 2 };
 typedef struct {
     uint32_t kind;
@@ -123,8 +125,9 @@ int hd_log_open(hd_log *log, const char *path, int pipe, int64_t head_room, int6
 void hd_log_pump(hd_log *log, int most); /* `most` reads of 64 KiB, fewer when the pipe is empty */
 int64_t hd_log_finish(hd_log *log); /* returns the number of bytes left out */
 
-/* ---- shim_supervise.c: 0 = the shim's work is done; 1 = this is the child of a function run */
-int hd_supervise(int control, int request, int spawner, char **payload, size_t *size);
+/* ---- shim_supervise.c: 0 = the shim's work is done; 1 = this is the child of a function run.
+        fds: the run's socket, the request, then what is held. */
+int hd_supervise(const int *fds, int count, int spawner, char **payload, size_t *size);
 
 /* ---- shim_spawn.c: 0 = the driver is gone; 1 = as above; -errno = could not begin */
 int hd_serve(int control, char **payload, size_t *size);

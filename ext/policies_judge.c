@@ -66,27 +66,96 @@ HD_INLINE void replace_top(double *heap, int64_t n, double key, const double sig
     heap[at] = key;
 }
 
+HD_INLINE double pop_top(double *heap, int64_t *n, const double sign)
+{
+    double top = heap[0];
+    int64_t left = --*n;
+    if (left > 0)
+        replace_top(heap, left, heap[left], sign);
+    return top;
+}
+
+enum { MIDDLE = 16, KEEP = 8, BATCH = 4 }; /* two cache lines: more costs shifting at small sizes, fewer costs heap work at large */
+
+static int push_low(hd_split *s, double key)
+{
+    if (make_room((void **)&s->low, &s->room_low, s->n_low + 1, sizeof(double)))
+        return HD_NO_MEMORY;
+    sift_up(s->low, s->n_low++, key, -1.0);
+    return HD_OK;
+}
+
+static int push_high(hd_split *s, double key)
+{
+    if (make_room((void **)&s->high, &s->room_high, s->n_high + 1, sizeof(double)))
+        return HD_NO_MEMORY;
+    sift_up(s->high, s->n_high++, key, 1.0);
+    return HD_OK;
+}
+
+static inline int64_t split_size(const hd_split *s)
+{
+    return s->n_low + s->n_middle + s->n_high;
+}
+
+/* Keep `count` of the middle from `start` on; the rest goes to the heaps. */
+static int spill(hd_split *s, int64_t start, int64_t count)
+{
+    for (int64_t i = 0; i < start; i++)
+        if (push_low(s, s->middle[i]))
+            return HD_NO_MEMORY;
+    for (int64_t i = start + count; i < s->n_middle; i++)
+        if (push_high(s, s->middle[i]))
+            return HD_NO_MEMORY;
+    memmove(s->middle, s->middle + start, (size_t)count * sizeof(double));
+    s->n_middle = count;
+    return HD_OK;
+}
+
 static int split_insert(hd_split *s, double key, int percentage)
 {
-    int64_t wanted = (s->n_low + s->n_high + 1) * percentage / 100; /* n_low, or one more */
-    if (wanted > s->n_low) {
-        if (make_room((void **)&s->low, &s->room_low, s->n_low + 1, sizeof(double)))
+    if (s->n_middle > 0 && key < s->middle[0])
+        return push_low(s, key);
+    if (s->n_middle > 0 && key > s->middle[s->n_middle - 1])
+        return push_high(s, key);
+    if (s->n_middle == MIDDLE) {
+        int64_t start = split_size(s) * percentage / 100 - s->n_low - KEEP / 2;
+        start = start < 0 ? 0 : start > MIDDLE - KEEP ? MIDDLE - KEEP : start;
+        if (spill(s, start, KEEP))
             return HD_NO_MEMORY;
-        if (s->n_high > 0 && key > s->high[0]) {
-            double moved = s->high[0];
-            replace_top(s->high, s->n_high, key, 1.0);
-            key = moved;
-        }
-        sift_up(s->low, s->n_low++, key, -1.0);
-    } else {
-        if (make_room((void **)&s->high, &s->room_high, s->n_high + 1, sizeof(double)))
+        return split_insert(s, key, percentage);
+    }
+    if (make_room((void **)&s->middle, &s->room_middle, s->n_middle + 1, sizeof(double)))
+        return HD_NO_MEMORY;
+    int64_t at = s->n_middle++;
+    for (; at > 0 && s->middle[at - 1] > key; at--)
+        s->middle[at] = s->middle[at - 1];
+    s->middle[at] = key;
+    return HD_OK;
+}
+
+/* Have `rank`, and the rank before it, in the middle. There is a key of that rank. */
+static int split_reach(hd_split *s, int64_t rank)
+{
+    while (s->n_low > 0 && rank - 1 < s->n_low) {
+        int64_t batch = s->n_low < BATCH ? s->n_low : BATCH;
+        if (s->n_middle + batch > MIDDLE && spill(s, 0, KEEP))
             return HD_NO_MEMORY;
-        if (s->n_low > 0 && key < s->low[0]) {
-            double moved = s->low[0];
-            replace_top(s->low, s->n_low, key, -1.0);
-            key = moved;
-        }
-        sift_up(s->high, s->n_high++, key, 1.0);
+        if (make_room((void **)&s->middle, &s->room_middle, s->n_middle + batch, sizeof(double)))
+            return HD_NO_MEMORY;
+        memmove(s->middle + batch, s->middle, (size_t)s->n_middle * sizeof(double));
+        s->n_middle += batch;
+        while (batch > 0)
+            s->middle[--batch] = pop_top(s->low, &s->n_low, -1.0);
+    }
+    while (rank >= s->n_low + s->n_middle) {
+        int64_t batch = s->n_high < BATCH ? s->n_high : BATCH;
+        if (s->n_middle + batch > MIDDLE && spill(s, s->n_middle - KEEP, KEEP))
+            return HD_NO_MEMORY;
+        if (make_room((void **)&s->middle, &s->room_middle, s->n_middle + batch, sizeof(double)))
+            return HD_NO_MEMORY;
+        while (batch-- > 0)
+            s->middle[s->n_middle++] = pop_top(s->high, &s->n_high, 1.0);
     }
     return HD_OK;
 }
@@ -244,6 +313,7 @@ void hd_judge_free(hd_judge *judge)
         return;
     for (int64_t i = 0; judge->splits && i < judge->n_slots; i++) {
         free(judge->splits[i].low);
+        free(judge->splits[i].middle);
         free(judge->splits[i].high);
     }
     for (int64_t i = 0; judge->lives && i < judge->n_slots; i++) {
@@ -314,9 +384,11 @@ static int split_report(hd_judge *j, hd_split *s, const hd_run *run, double key)
                 return HD_NO_MEMORY;
     if (split_insert(s, key, rule->percentage))
         return HD_NO_MEMORY;
-    double edge = s->high[0];
-    if (rule->rule == HD_MEDIAN && s->n_low == s->n_high)
-        edge = hd_middle(s->low[0], edge);
+    int64_t n = split_size(s), rank = n * rule->percentage / 100;
+    if (split_reach(s, rank))
+        return HD_NO_MEMORY;
+    const double *at = s->middle + (rank - s->n_low);
+    double edge = rule->rule == HD_MEDIAN && n % 2 == 0 ? hd_middle(at[-1], at[0]) : at[0];
     return run->best < edge;
 }
 
@@ -396,7 +468,8 @@ size_t hd_judge_bytes(const hd_judge *j)
             const hd_live *s = &j->lives[i];
             bytes += (size_t)(s->room_low + s->room_high) * sizeof(hd_owned) + (size_t)s->room_side;
         } else {
-            bytes += (size_t)(j->splits[i].room_low + j->splits[i].room_high) * sizeof(double);
+            const hd_split *s = &j->splits[i];
+            bytes += (size_t)(s->room_low + s->room_middle + s->room_high) * sizeof(double);
         }
     }
     return bytes;

@@ -147,6 +147,10 @@ double hd_encode_one(const hd_column *c, double value)
         return settle(c, u, value);
     }
     double k = c->op == HD_LEVELS ? value : clamp(rint(value / c->q), c->first, c->last) + 0.0;
+    if (c->op != HD_LEVELS && fabs(k) > 0x1p50 && k * c->q != value) /* k q / q may round to a neighbour of k */
+        k = nextafter(k, INFINITY) * c->q == value    ? nextafter(k, INFINITY)
+            : nextafter(k, -INFINITY) * c->q == value ? nextafter(k, -INFINITY)
+                                                      : k;
     if (c->canonical)
         k = c->canonical[(int64_t)k];
     return settle(c, middle(c, c->op, k), k);
@@ -180,6 +184,22 @@ HD_CLONES void hd_level_block(const hd_column *column, const double *restrict u,
     const hd_column copy = *column, *c = &copy;
     for (int64_t i = 0; i < rows; i++)
         out[i] = (int64_t)level(c, HD_LEVELS, u[i]);
+}
+
+#define GATHER(SIZE)                                                                                                   \
+    for (int64_t i = 0; i < rows; i++)                                                                                 \
+        memcpy(out + i * (SIZE), table + levels[i] * (SIZE), (size_t)(SIZE));
+
+void hd_gather_block(const hd_column *column, const double *restrict u, const uint8_t *restrict table, int64_t size,
+                     uint8_t *restrict out, int64_t rows)
+{
+    int64_t levels[HD_BLOCK];
+    hd_level_block(column, u, levels, rows);
+    switch (size) { /* a constant size makes memcpy one move */
+    case 8: GATHER(8) break;
+    case 16: GATHER(16) break;
+    default: GATHER(size)
+    }
 }
 
 HD_CLONES void hd_middle_block(const hd_column *column, double *restrict u, double *restrict levels, int64_t rows)

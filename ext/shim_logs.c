@@ -18,8 +18,10 @@ static char buffer[1 << 16];
 
 int hd_log_open(hd_log *log, const char *path, int pipe, int64_t head_room, int64_t tail_room) {
     *log = (hd_log){.pipe = pipe, .ring = -1, .head_room = head_room, .tail_room = tail_room, .path = path};
-    /* O_NOFOLLOW: the folder belongs to the run, which may have put a link there in an earlier attempt. */
-    log->file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+    /* A new file, not an old one made empty: an earlier attempt may have put a link there, and its shim may still be
+       writing to the old one while a new driver starts this attempt. */
+    if (unlink(path) && errno != ENOENT) return errno;
+    log->file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
     return log->file < 0 ? errno : 0;
 }
 

@@ -86,20 +86,22 @@ static void reap(shims *s, int control) {
     }
 }
 
-/* One request: a token and two descriptors. Returns the bytes received; 0 = the driver is gone. */
-static ssize_t receive(int control, uint64_t *token, int fds[2]) {
+/* One request: a token and descriptors, `*count` of them. Returns the bytes received; 0 = the driver is gone. */
+static ssize_t receive(int control, uint64_t *token, int *fds, int *count) {
     union {
         struct cmsghdr head;
-        char room[CMSG_SPACE(2 * sizeof(int))];
+        char room[CMSG_SPACE((2 + HD_MOST_HELD) * sizeof(int))];
     } extra;
     struct iovec part = {token, sizeof *token};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &extra, .msg_controllen = sizeof extra};
-    fds[0] = fds[1] = -1;
+    *count = 0;
     ssize_t n = recvmsg(control, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (n < 0) return n;
     struct cmsghdr *c = CMSG_FIRSTHDR(&message);
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(2 * sizeof(int)))
-        memcpy(fds, CMSG_DATA(c), 2 * sizeof(int));
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+        *count = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        memcpy(fds, CMSG_DATA(c), (size_t)*count * sizeof(int));
+    }
     return n;
 }
 
@@ -127,17 +129,17 @@ int hd_serve(int control, char **payload, size_t *size) {
         }
         if (!fds[0].revents) continue;
         uint64_t token;
-        int pair[2];
-        ssize_t n = receive(control, &token, pair);
+        int given[2 + HD_MOST_HELD], count;
+        ssize_t n = receive(control, &token, given, &count);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) continue;
         if (n <= 0) {
             is_open = 0;
             continue;
         }
-        pid_t pid = n != (ssize_t)sizeof token || pair[1] < 0 || make_room(&s) ? -1 : fork();
+        pid_t pid = n != (ssize_t)sizeof token || count < 2 || make_room(&s) ? -1 : fork();
         if (pid == 0) {
             close(signals);
-            int result = hd_supervise(pair[0], pair[1], control, payload, size);
+            int result = hd_supervise(given, count, control, payload, size);
             if (result) return result;
             _exit(0);
         }
@@ -148,8 +150,7 @@ int hd_serve(int control, char **payload, size_t *size) {
             s.pids[s.count] = pid;
             s.tokens[s.count++] = token;
         }
-        if (pair[0] >= 0) close(pair[0]);
-        if (pair[1] >= 0) close(pair[1]);
+        while (count) close(given[--count]);
     }
     return 0;
 }

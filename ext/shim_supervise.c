@@ -86,7 +86,7 @@ static int read_plan(int fd, plan *p) {
 }
 
 static void close_all_but(const int *kept, int n) {
-    int sorted[8], next = 3;
+    int sorted[HD_MOST_HELD + 16], next = 3;
     memcpy(sorted, kept, (size_t)n * sizeof *kept);
     for (int i = 1; i < n; i++)
         for (int j = i; j && sorted[j - 1] > sorted[j]; j--) {
@@ -234,7 +234,13 @@ static void watch(const hd_request *r, int control, int *channel, int signals, h
     }
 }
 
-int hd_supervise(int control, int request, int spawner, char **payload, size_t *size) {
+static void close_each(const int *fds, int n) {
+    for (int i = 0; i < n; i++)
+        if (fds[i] > 2) close(fds[i]);
+}
+
+int hd_supervise(const int *fds, int count, int spawner, char **payload, size_t *size) {
+    const int control = fds[0], request = fds[1], *held = fds + 2, held_count = count - 2;
     hd_record record = {.kind = HD_HELLO, .status = -1};
     hd_log out = {.pipe = -1, .file = -1, .ring = -1}, err = out;
     first_process first = {0};
@@ -277,8 +283,8 @@ int hd_supervise(int control, int request, int spawner, char **payload, size_t *
     if (first.pid == 0) {
         become_run(&p, self, outs[1], errs[1], channel[1]);
         int ours[] = {control, spawner, signals, outs[0], outs[1], errs[0], errs[1], out.file, err.file, channel[0], channel[1]};
-        for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-            if (ours[i] > 2) close(ours[i]);
+        close_each(ours, sizeof ours / sizeof *ours);
+        close_each(held, held_count);
         *payload = (char *)p.request;
         *size = p.size;
         return 1;
@@ -289,7 +295,9 @@ int hd_supervise(int control, int request, int spawner, char **payload, size_t *
     }
     record.stage = HD_STAGE_NONE;
     record.pid = first.pid;
-    close_all_but((int[]){control, signals, channel[0], outs[0], errs[0], out.file, err.file}, 7);
+    int kept[HD_MOST_HELD + 7] = {control, signals, channel[0], outs[0], errs[0], out.file, err.file};
+    memcpy(kept + 7, held, (size_t)held_count * sizeof *held);
+    close_all_but(kept, 7 + held_count);
     watch(p.request, control, &channel[0], signals, &out, &err, &first, &record, begin);
 
     hd_ending ending = {.give_up_ns = p.request->give_up_ns, .reaped = note_reaped, .context = &first};
@@ -320,10 +328,12 @@ end:
     record.dropped_out = hd_log_finish(&out);
     record.dropped_err = hd_log_finish(&err);
     record.kind = HD_ENDED;
+    if (!(record.flags & HD_UNKILLABLE)) close_each(held, held_count); /* before the driver looks for what is free */
     report(control, &record);
     if (record.flags & HD_UNKILLABLE) { /* keep the tree together until it is gone after all */
         ending.give_up_ns = 1000000000;
         while (hd_end_tree(&ending)) {}
+        close_each(held, held_count);
         record.kind = HD_GONE;
         report(control, &record);
     }

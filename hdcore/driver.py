@@ -70,6 +70,7 @@ def drive(
     prepare: Prepare | None = None,
     observer: Observer | None = None,
     stop: StopSignals | None = None,
+    slots: int | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> RunStatus:
     """Run a sweep from where its store stands to its end, or until it is stopped.
@@ -85,6 +86,8 @@ def drive(
     observer : Observer, optional
     stop : StopSignals, optional
         Entered. The first signal ends the runs with grace and leaves the sweep resumable, the second at once.
+    slots : int, optional
+        Runs at a time, instead of what the sweep says.
     clock : callable
         Monotonic seconds; bounds the sweep's timeout, which counts from this call (a resumed sweep has it anew).
 
@@ -98,8 +101,9 @@ def drive(
     StoreError
         If the disk or the store failed; the sweep can be resumed.
     """
+    control = ControlReader(store.folder)
     try:
-        driver = _Driver(store, executor, prepare or _workspace_of(store), observer or Observer(), stop, clock)
+        driver = _Driver(store, executor, control, prepare or _workspace_of(store), observer or Observer(), stop, slots, clock)
         return driver.run()
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
@@ -109,6 +113,7 @@ def drive(
         ) from error
     finally:
         executor.close()
+        control.close()
 
 
 def restore_optimizer(spec: SweepSpec, runs: Sequence[StoredRun], reports: dict[int, list[float]]) -> Optimizer:
@@ -128,15 +133,18 @@ class _Driver:
         self,
         store: Store,
         executor: Executor,
+        control: ControlReader,
         prepare: Prepare,
         observer: Observer,
         stop: StopSignals | None,
+        slots: int | None,
         clock: Callable[[], float],
     ) -> None:
         self.store, self.executor, self.prepare, self.observer = store, executor, prepare, observer
         self.stop, self.clock = stop, clock
         self.spec = store.spec
-        self.control = ControlReader(store.folder)
+        self.bound = slots or self.spec.limits.max_concurrent_runs
+        self.control = control
         self.flights: dict[int, _Flight] = {}
         self.waiting: deque[tuple[int, Configuration, int]] = deque()  # number, configuration, attempts so far
         self.failures: dict[int, int] = {}  # only of runs that have failed
@@ -227,10 +235,9 @@ class _Driver:
 
     def _choose(self) -> list[tuple[int, Configuration, int]]:
         """Return the runs that fit now, with the attempts they have had; new ones are in the store afterwards."""
-        bound = self.spec.limits.max_concurrent_runs
         free = self.executor.capacity()
-        if bound is not None:
-            free = min(free, bound - len(self.flights))
+        if self.bound is not None:
+            free = min(free, self.bound - len(self.flights))
         if free <= 0:
             return []
         chosen = [self.waiting.popleft() for _ in range(min(free, len(self.waiting)))]

@@ -119,7 +119,7 @@ class RunTable:
         if math.isfinite(score):
             if score > self._best[index]:
                 self._best[index] = score
-            self._total[index] += score
+            self._total[index] = float(self._total[index]) + score  # Python floats overflow to infinity quietly
             self._finite[index] += 1
         else:
             score = -math.inf

@@ -70,5 +70,8 @@ class Observer:
     def tick(self) -> None:
         """Take the chance to draw; called at least ten times a second."""
 
+    def close(self) -> None:
+        """Give back what the view holds, also after an error. Idempotent."""
+
     def sweep_ended(self, status: RunStatus, reason: str) -> None:
         """Say that the driver is done: terminal, or Queued when it was stopped."""

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hdcore.errors import InputError
-from hdcore.records import SweepSpec
-from hdcore.typing import RunStatus
+from hdcore.errors import InputError, RefusedError, StateError
+from hdcore.observer import Observer
+from hdcore.records import BestRun, Limits, SweepSpec
+from hdcore.typing import Configuration, Goal, RunStatus
 
 if TYPE_CHECKING:
-    from hdcore.driver import Prepare
+    from hdcore.engine import Optimizer
     from hdcore.executors.base import Executor
-    from hdcore.observer import Observer
+    from hdcore.policies.base import Policy
     from hdcore.signals import StopSignals
-    from hdcore.store import Store
+    from hdcore.space import SearchSpace
+    from hdcore.store import Store, StoreReader
 
 CANCELED_BY_USER = "canceled by user"
+
+_log = logging.getLogger("hdcore")
+
+
+class _Teller(Observer):
+    """The view of a sweep that is driven from Python: what the user should know goes to the log."""
+
+    def notice(self, text: str) -> None:
+        _log.warning("%s", text)
 
 
 # ---------------------------------------------------------------------- the life of a sweep
@@ -37,7 +51,10 @@ def check_runnable(spec: SweepSpec) -> None:
     from hdcore.engine import Optimizer
 
     if spec.executor != "local":
-        raise InputError(f"{spec.executor!r} is not available; use 'local'", field="hdcore.executor")
+        raise InputError(f"{spec.executor!r} is not available here; use 'local'", field="hdcore.executor")
+    for key in ("resume_from", "resume_runs"):
+        if getattr(spec, key):
+            raise InputError("this version cannot start from earlier sweeps; leave it out", field=f"hdcore.{key}")
     Optimizer(spec.space, sampler=spec.sampler, goal=spec.goal, policy=spec.policy, seed=spec.seed)
 
 
@@ -86,14 +103,29 @@ def run_sweep(
     observer: Observer | None = None,
     stop: StopSignals | None = None,
     executor: Executor | None = None,
-    prepare: Prepare | None = None,
 ) -> RunStatus:
-    """Drive a sweep in this process until it ends or is stopped; see `hdcore.driver.drive`."""
+    """Drive a sweep in this process until it ends or is stopped.
+
+    Parameters
+    ----------
+    slots : int, optional
+        Runs at a time; by default what the sweep says, else what the machine has room for.
+    gpus : str, optional
+        ``"none"``, or indices and UUIDs that bound the devices; by default all that are visible.
+    executor : Executor, optional
+        Instead of one made here.
+    """
     from hdcore.driver import drive
 
+    if store.runs():  # only a sweep that has had a driver can have left processes behind
+        from hdcore.executors.leftovers import end_leftovers
+
+        ended = end_leftovers(store.sweep_id)
+        if ended and observer is not None:
+            observer.notice(f"ended {len(ended)} processes that an earlier driver had left")
     if executor is None:
         executor = local_executor(store.spec, store.sweep_id, slots=slots, gpus=gpus)
-    return drive(store, executor, prepare=prepare, observer=observer, stop=stop)
+    return drive(store, executor, observer=observer, stop=stop, slots=slots)
 
 
 def local_executor(
@@ -104,23 +136,13 @@ def local_executor(
     gpus: str | None = None,
     function: Callable[..., Any] | None = None,
 ) -> Executor:
-    """Make the executor that a sweep asks for.
-
-    Parameters
-    ----------
-    slots : int, optional
-        Runs at a time; by default what the sweep says, else what the machine has room for.
-    gpus : str, optional
-        ``"none"``, or a list of indices and UUIDs that bounds the devices; by default all that are visible.
-    """
+    """Make the executor that a sweep asks for; `drive` closes it."""
     from hdcore.executors.devices import Devices
-    from hdcore.executors.leftovers import end_leftovers
     from hdcore.executors.local import LocalExecutor
 
-    end_leftovers(sweep_id)
     return LocalExecutor(
         slots=slots or spec.limits.max_concurrent_runs,
-        devices=Devices(gpus),
+        devices=Devices.find(gpus),
         gpus_per_run=spec.gpus_per_run if isinstance(spec.gpus_per_run, int | float) else 1,
         cpus_per_run=spec.cpus_per_run,
         function=function,
@@ -172,3 +194,272 @@ def cancel_stored(folder: Path, number: int | None = None) -> str:
             store.set_sweep(RunStatus.CANCELED, CANCELED_BY_USER, now)
         store.flush()
     return f"{what} is canceled"
+
+
+# ---------------------------------------------------------------------- the public face
+
+
+class Sweep:
+    """A sweep in a store. What it answers is read anew each time, so it follows a sweep that runs elsewhere.
+
+    Made by `open_sweep` and `tune`.
+
+    Attributes
+    ----------
+    name : str
+    folder : pathlib.Path
+        ``ROOT/sweeps/NAME``.
+    """
+
+    def __init__(self, folder: Path, *, function: Callable[..., Any] | None = None) -> None:
+        self.folder = folder
+        self.name = folder.name
+        self._function = function
+
+    def __repr__(self) -> str:
+        return f"<Sweep {self.name!r}: {self.status}>"
+
+    @property
+    def status(self) -> RunStatus:
+        """Status of the sweep; Queued where it waits for `resume`."""
+        from hdcore.document import present_status
+
+        with self._reader() as reader:
+            return present_status(reader.sweep().status, _is_driven(reader))
+
+    @property
+    def best(self) -> BestRun | None:
+        """The ended run with the best value; None while there is none."""
+        with self._reader() as reader:
+            best = reader.best()
+        if best is None or best.value is None:
+            return None
+        return BestRun(best.number, best.configuration, best.value, best.interval)
+
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        """All runs in order of number, as `hdcore show --json` has them, without their series."""
+        from hdcore.document import run_entry
+
+        with self._reader() as reader:
+            sweep_id, driven = reader.sweep().sweep_id, _is_driven(reader)
+            return [run_entry(run, sweep_id, driven=driven) for run in reader.runs()]
+
+    def metrics(self, number: int) -> dict[str, list[tuple[int, float]]]:
+        """Return all reports of a run, name -> list of (step or interval, value); NaN for what was not finite."""
+        with self._reader() as reader:
+            reader.run(number)
+            series = reader.series(number)
+        return {
+            name: [(k if step is None else step, math.nan if value is None else value) for k, step, value, *_ in points]
+            for name, points in series.items()
+        }
+
+    def to_frame(self) -> Any:
+        """Return the runs as a pandas DataFrame, one row a run, with one column a parameter.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed; `runs` needs nothing.
+        """
+        try:
+            pd = import_module("pandas")
+        except ImportError:
+            raise ImportError("Sweep.to_frame needs pandas; install it, or use Sweep.runs") from None
+        rows = []
+        for run in self.runs:
+            configuration = run.pop("configuration")
+            rows.append({**run, **{f"parameter.{name}": value for name, value in configuration.items()}})
+        return pd.DataFrame(rows)
+
+    def resume(self, *, max_concurrent: int | None = None) -> RunStatus:
+        """Go on with the sweep in this process until it ends; Ctrl-C stops it and raises KeyboardInterrupt.
+
+        Raises
+        ------
+        RefusedError
+            If a driver has it already.
+        StateError
+            If it is a sweep over a Python function, which only `tune` can bring along.
+        """
+        from hdcore.store import Store, StoreReader
+
+        with StoreReader.open(self.folder) as reader:
+            spec, sweep_id = reader.sweep().spec, reader.sweep().sweep_id
+        executor = None
+        if spec.function:
+            if self._function is None:
+                raise StateError(f"sweep {self.name!r} runs a Python function; call tune with name={self.name!r} again")
+            executor = local_executor(spec, sweep_id, slots=max_concurrent, function=self._function)
+        try:
+            store = Store.open(self.folder.parent.parent, self.name)
+        except BaseException:
+            if executor is not None:
+                executor.close()
+            raise
+        with store:
+            return _watched(store, executor, max_concurrent)
+
+    def cancel(self, run: int | None = None) -> str:
+        """Cancel the sweep, or one run; returns what was done."""
+        return cancel_stored(self.folder, run)
+
+    def _reader(self) -> StoreReader:
+        from hdcore.store import StoreReader
+
+        return StoreReader.open(self.folder)
+
+
+def open_sweep(name: str, root: str | os.PathLike[str] | None = None) -> Sweep:
+    """Open a stored sweep.
+
+    Parameters
+    ----------
+    name : str
+        Its name, a unique prefix of it, or ``"last"``.
+    root : path-like, optional
+        By default ``$HDCORE_ROOT``, else ``./.hdcore``.
+
+    Raises
+    ------
+    InputError
+        If there is no such sweep.
+    """
+    from hdcore.store import StoreReader, find_root, resolve
+
+    folder = resolve(find_root(root), name)
+    StoreReader.open(folder).close()  # damage is told here, not at the first question
+    return Sweep(folder)
+
+
+def tune(
+    function: Callable[..., Any],
+    space: SearchSpace | Mapping[str, Any],
+    *,
+    metric: str,
+    goal: Goal | str = "maximize",
+    sampler: str | Mapping[str, Any] = "random",
+    policy: Policy | Mapping[str, Any] | str | None = None,
+    max_runs: int,
+    max_concurrent: int | None = None,
+    gpus_per_run: float = 0,
+    root: str | os.PathLike[str] | None = None,
+    name: str | None = None,
+    seed: int | None = None,
+) -> Sweep:
+    """Run a Python function over a search space, each run in a process of its own; stored like any sweep.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(configuration, run)``: a dict of parameter values, and the client that `get_run` gives, with
+        ``run.log(metric, value)``. A number that it returns is reported as the metric. What it closes over is there in
+        each process; what it changes there stays there.
+    metric, goal, sampler, policy, seed
+        As for `Optimizer`.
+    max_runs : int
+    max_concurrent : int, optional
+        By default as many as the machine has room for.
+    name : str, optional
+        Name of the sweep; by default the function's, made unique. A name that exists goes on with that sweep, if
+        space, metric, goal, sampler and policy are the same.
+
+    Returns
+    -------
+    Sweep
+        Ended. Ctrl-C leaves it resumable and raises KeyboardInterrupt.
+    """
+    from hdcore.engine import Optimizer
+    from hdcore.store import find_root
+
+    optimizer = Optimizer(space, sampler=sampler, goal=goal, policy=policy, seed=seed)
+    if max_runs < 1:
+        raise InputError(f"max_runs is {max_runs}; give 1 or more", field="max_runs")
+    where = find_root(root)
+    called = getattr(function, "__qualname__", type(function).__name__)
+    spec = SweepSpec(
+        name=name or free_name(where, _legal_name(called)),
+        space=optimizer.space.to_json(),
+        metric=metric,
+        goal=optimizer.goal,
+        limits=Limits(max_total_runs=max_runs, max_concurrent_runs=max_concurrent),
+        sampler=_sampler_json(sampler, optimizer),
+        policy=None if optimizer.policy is None else optimizer.policy.to_json(),
+        function=f"{getattr(function, '__module__', '?')}:{called}",
+        gpus_per_run=gpus_per_run,
+        seed=optimizer.seed,
+    )
+    folder = where / "sweeps" / spec.name
+    if name is not None and os.path.lexists(folder):
+        _check_same(folder, spec)
+        sweep = Sweep(folder, function=_reporting(function, metric))
+        sweep.resume(max_concurrent=max_concurrent)
+        return sweep
+    sweep_id = new_sweep_id()
+    # The executor forks from this process: before the store has a connection that must not be shared.
+    executor = local_executor(spec, sweep_id, function=_reporting(function, metric))
+    try:
+        store = create_sweep(where, spec, sweep_id=sweep_id)
+    except BaseException:
+        executor.close()
+        raise
+    with store:
+        _watched(store, executor, None)
+        return Sweep(store.folder, function=function)
+
+
+def _watched(store: Store, executor: Executor | None, slots: int | None) -> RunStatus:
+    """Drive a sweep under Python's usual meaning of Ctrl-C."""
+    from hdcore.signals import StopSignals
+
+    with StopSignals() as stop:
+        status = run_sweep(store, executor=executor, slots=slots, observer=_Teller(), stop=stop)
+    if status is RunStatus.QUEUED and stop.first is not None:
+        raise KeyboardInterrupt(f"sweep {store.spec.name!r} was stopped; it can be resumed")
+    return status
+
+
+def _reporting(function: Callable[..., Any], metric: str) -> Callable[..., Any]:
+    """Wrap a function so that a number it returns is its last report."""
+
+    def call(configuration: Configuration, run: Any) -> None:
+        value = function(configuration, run)
+        if value is not None and not isinstance(value, bool):
+            run.log(metric, float(value))
+
+    return call
+
+
+def _sampler_json(sampler: str | Mapping[str, Any], optimizer: Optimizer) -> dict[str, Any]:
+    if isinstance(sampler, str):
+        return {"type": sampler}
+    if isinstance(sampler, Mapping):
+        return dict(sampler)
+    to_json = getattr(optimizer.sampler, "to_json", None)
+    if to_json is None:
+        raise InputError("a sampler of your own cannot be stored; use Optimizer, or give it to_json()", field="sampler")
+    found: dict[str, Any] = to_json()
+    return found
+
+
+def _check_same(folder: Path, spec: SweepSpec) -> None:
+    from hdcore.store import StoreReader
+
+    with StoreReader.open(folder) as reader:
+        before = reader.sweep().spec
+    if not before.function:
+        raise RefusedError(f"a sweep named {spec.name!r} exists and runs a command; give another name")
+    for what in ("space", "metric", "goal", "sampler", "policy"):
+        if getattr(before, what) != getattr(spec, what):
+            raise RefusedError(f"a sweep named {spec.name!r} exists with another {what}; give another name")
+
+
+def _legal_name(text: str) -> str:
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else "-" for c in text).strip("-._")
+    return kept[:100] or "sweep"
+
+
+def _is_driven(reader: StoreReader) -> bool:
+    driver = reader.driver()
+    return driver is not None and driver.alive

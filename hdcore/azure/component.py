@@ -63,7 +63,7 @@ def read_component(value: str, folder: Path, *, searched: Collection[str], given
     path = Path(os.path.abspath(folder / value.removeprefix("file://").removeprefix("file:")))
     try:
         data = _checked(path)
-        trial = {
+        trial: dict[str, Any] = {
             key: data[key]
             for key in ("code", "environment", "environment_variables", "resources", "distribution")
             if key in data

@@ -12,7 +12,8 @@ import re
 from typing import Any, NoReturn
 
 from hdcore.azure.fields import inner, mapping, number, refuse, shown, unknown
-from hdcore.errors import InputError
+from hdcore.errors import InputError, SpaceError
+from hdcore.space import SearchSpace
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BOUNDS = {"min_value": "low", "max_value": "high"}  # spellings of old texts
@@ -45,12 +46,24 @@ def read_space(data: Any, *, log_base: float | None = None) -> dict[str, Any]:
     if not space:
         refuse("search_space", "is empty; declare at least one parameter")
     reader = _Reader(log_base)
-    return {name: reader.parameter(name, value) for name, value in space.items()}
+    serialised = {name: reader.parameter(name, value) for name, value in space.items()}
+    check_space(serialised)
+    return serialised
 
 
 def read_parameter(data: Any, field: str, *, takes_null: bool = False) -> list[Any]:
     """Return one serialised expression; `takes_null` lets a choice hold null, which Azure's files cannot."""
     return _Reader(None, field=field, takes_null=takes_null).expression(data)
+
+
+def check_space(space: dict[str, Any]) -> None:
+    """Refuse what the search space itself refuses; the field is that of the parameter at the top."""
+    try:
+        SearchSpace(space)
+    except SpaceError as error:
+        name = next((name for name in space if error.parameter in (name, None)), None)
+        name = name or next((name for name in space if str(error.parameter).startswith((f"{name}.", f"{name}["))), "")
+        raise InputError(str(error), field=inner("search_space", name) if name else "search_space") from None
 
 
 def check_grid(space: dict[str, Any]) -> None:

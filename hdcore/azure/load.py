@@ -186,7 +186,7 @@ def _check_type(data: dict[str, Any]) -> None:
 def _read_trial(trial: dict[str, Any], folder: Path, warnings: list[str]) -> tuple[str, str, dict[str, str]]:
     command = text(required(trial, "command", "trial", "write the command that trains once"), "trial.command")
     command, rewritten = modernise(command)
-    warnings += (f"trial.command: {{{path}}} is an old form; write ${{{{{path}}}}}" for path in rewritten)
+    warnings += (f"trial.command: {{{clean(path)}}} is an old form; write ${{{{{clean(path)}}}}}" for path in rewritten)
     code = trial.get("code")
     if code is not None:
         code = text(code, "trial.code", may_be_empty=False)

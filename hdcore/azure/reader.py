@@ -49,11 +49,17 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise InputError(f"cannot be read ({error.strerror}); check the path", field="file") from None
     except ValueError:
         raise InputError("is no file name; check the path", field="file") from None
-    with open(handle, "rb") as file:
+    try:
         kind = os.fstat(handle)
         if not stat.S_ISREG(kind.st_mode):
             raise InputError("is not a regular file; give the path of a YAML file", field="file")
-        data = file.read(MOST_BYTES + 1) if kind.st_size <= MOST_BYTES else b"x" * (MOST_BYTES + 1)
+        data = b""
+        while len(data) <= MOST_BYTES and (more := os.read(handle, MOST_BYTES + 1)):
+            data += more
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror}); check the disk", field="file") from None
+    finally:
+        os.close(handle)
     return read_mapping(data)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -39,7 +40,7 @@ def logs_command(name: str, run: int, follow: bool, stream: str | None, root: Pa
         tails = [_Tail(folder / f"{which}.log") for which in wanted]
         if not follow and not any(tail.exists() for tail in tails):
             raise InputError(f"run {run} has not started and wrote nothing yet", source=name)
-        out = click.get_binary_stream("stdout")
+        out = sys.stdout.buffer
         try:
             while True:
                 ended = not follow or _has_ended(reader, run)
@@ -73,9 +74,10 @@ class _Tail:
     def copy(self, out: BinaryIO) -> None:
         if self._file is None:
             try:
-                self._file = open(self._path, "rb", opener=_no_links)
+                fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             except FileNotFoundError:
                 return
+            self._file = os.fdopen(fd, "rb")
         if os.fstat(self._file.fileno()).st_size < self._file.tell():
             self._file.seek(0)  # the run was started again
         while chunk := self._file.read(_CHUNK):
@@ -84,7 +86,3 @@ class _Tail:
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
-
-
-def _no_links(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -140,14 +140,15 @@ def _tell(error: Exception) -> int:
 def describe(error: Exception) -> tuple[int, str]:
     """Return exit code and message of an error, without the leading program name."""
     if isinstance(error, InputError):
-        where = [part for part in (error.source, error.field) if part]
-        return error.exit_code, ": ".join([*where, str(error)])
+        parts = [part for part in (error.source, error.field, str(error)) if part]
+        return error.exit_code, ": ".join(parts)
     if isinstance(error, HdcoreError):
         return error.exit_code, str(error)
     if isinstance(error, click.UsageError):
         command = "" if error.ctx is None else error.ctx.command_path.removeprefix("hdcore").strip()
-        where = f"{command}: " if command else ""
-        return 2, f"{where}{error.format_message().rstrip('.')}; see `hdcore {command + ' ' if command else ''}--help`"
+        message = error.format_message().replace("\n", " ").rstrip(".")
+        hint = f"see `hdcore {command} --help`" if command else "see `hdcore --help`"
+        return 2, f"{command}: {message}; {hint}" if command else f"{message}; {hint}"
     if isinstance(error, click.ClickException):
         return 2, error.format_message()
     if isinstance(error, ImportError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,12 @@ import msgspec
 
 from hdcore.cli.common import common_options, is_terminal, json_option, write
 from hdcore.errors import InputError
-from hdcore.views.text import printable
 from hdcore.typing import RunStatus
+from hdcore.views.text import printable
 
 if TYPE_CHECKING:
-    from hdcore.views.progress import Progress
     from hdcore.store import Store
+    from hdcore.views.progress import Progress
 
 _SWEEP_FILES = (".yml", ".yaml", ".json")
 
@@ -157,8 +158,11 @@ def _drive(
     from hdcore.sweep import run_sweep
 
     view = _view(no_live, as_json)
-    with StopSignals() as stop:
-        status = run_sweep(store, slots=slots, gpus=gpus, observer=view, stop=stop)
+    try:
+        with StopSignals() as stop:
+            status = run_sweep(store, slots=slots, gpus=gpus, observer=view, stop=stop)
+    finally:
+        view.close()
     if as_json:
         from hdcore.document import sweep_document, to_json_text
         from hdcore.store import StoreReader
@@ -166,9 +170,10 @@ def _drive(
         with StoreReader.open(store.folder) as reader:
             write(to_json_text(sweep_document(reader)))
     else:
+        from hdcore.store import find_root
         from hdcore.views.plain import summary
 
-        for line in summary(view, root=root):
+        for line in summary(view, root=None if root == find_root() else root):
             write(line)
     if status is RunStatus.QUEUED and stop.first is not None:
         return stop.exit_code
@@ -182,7 +187,8 @@ def _view(no_live: bool, as_json: bool) -> Progress:
 
     if as_json:
         return PlainView(lambda line: None, _warn)
-    if no_live or not is_terminal():
+    is_plain = os.environ.get("TERM") == "dumb" or "utf" not in (sys.stdout.encoding or "").lower()
+    if no_live or is_plain or not is_terminal():
         return PlainView(write, _warn)
     from hdcore.views.live import LiveView
 

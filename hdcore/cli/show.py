@@ -12,15 +12,15 @@ import click
 from hdcore.cli.common import common_options, is_terminal, json_option, open_reader, write
 from hdcore.document import display_time, present_status, run_entry, sweep_document, sweep_head, to_json_text
 from hdcore.errors import HdcoreError, InputError
-from hdcore.views.text import configuration_line, plural, printable, shown, span
 from hdcore.typing import RunStatus
+from hdcore.views.text import configuration_line, exact, plural, printable, shown, span
 
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from hdcore.store import StoredRun, StoredSweep, StoreReader
     from hdcore.views.progress import Row
     from hdcore.views.sparkline import Scale
-    from hdcore.store import StoredRun, StoredSweep, StoreReader
 
 _ROWS = 20
 _CURVE_POINTS = 64
@@ -122,7 +122,7 @@ def best_command(name: str, as_json: bool, root: Path | None) -> None:
         at = f" at interval {best.interval}" if best.interval else ""
         write(f"run {best.number}  {printable(sweep.spec.metric)} {shown(best.value, 6)}{at}  {best.status.value}")
         for parameter, value in best.configuration.items():
-            write(f"  {printable(str(parameter))} = {shown(value, 17)}")
+            write(f"  {printable(str(parameter))} = {exact(value)}")
         write(f"  folder {folder}")
 
 
@@ -144,9 +144,13 @@ def _show_sweep(reader: StoreReader, most: int | None) -> None:
     elif sweep.status is RunStatus.QUEUED:
         reason += f"; go on with `hdcore resume {spec.name}`"
     write(f"{spec.name}  {head['status']}{reason}")
-    write(
-        f"{spec.goal.value} {printable(spec.metric)} · {head['sampler']} · {policy_line(spec.policy)} · seed {spec.seed}"
-    )
+    about = [
+        f"{spec.goal.value} {printable(spec.metric)}",
+        head["sampler"],
+        policy_line(spec.policy),
+        f"seed {spec.seed}",
+    ]
+    write(" · ".join(about))
     write(_count_line(runs, sweep, driven))
     best = reader.best()
     if best is not None:
@@ -217,7 +221,7 @@ def _show_run(reader: StoreReader, number: int) -> None:
     write(f"  folder   {reader.folder / 'runs' / f'{number:04d}'}")
     write("configuration")
     for name, value in run.configuration.items():
-        write(f"  {printable(str(name))} = {shown(value, 17)}")
+        write(f"  {printable(str(name))} = {exact(value)}")
     write("metrics")
     for name, points in reader.series(number, most=_CURVE_POINTS).items():
         values = [float("nan") if value is None else value for _, _, value, *_ in points]

@@ -18,7 +18,8 @@ from hdcore.views.text import plural, printable
 def validate_command(sweep_file: Path, as_json: bool) -> None:
     """Check a sweep file. Nothing is run or created.
 
-    Code and inputs that this machine lacks are noted and do not count as errors: they may be there where the sweep runs.
+    Code and inputs that this machine lacks are noted and do not count as errors: the machine that runs the sweep may
+    have them.
     """
     from hdcore.azure import load_sweep, missing_here
     from hdcore.space import SearchSpace

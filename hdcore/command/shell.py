@@ -76,6 +76,8 @@ def check_placement(masked: str) -> str | None:
                 return trouble
         elif kind == "unclosed":
             return "has an unclosed quote; close it"
+        elif part == "\\":
+            return "ends in a backslash; remove it"
         elif "\0" in part:
             return f"has a reference {_INSIDE[kind]}, and a shell runs it; remove the {_REMOVE[kind]}"
         elif has_reference and kind == "double" and _NESTED.search(part):

@@ -194,6 +194,8 @@ def _parse(text: str, shell: bool | str) -> Command:
         _refuse("is empty; write the command that trains once")
     if "\0" in text:
         _refuse("holds a NUL character; remove it")
+    if "$[[" in text:
+        _refuse("has optional arguments in $[[ ]], which are not known here; write them out or leave them out")
     masked, references = _mask(join_lines(text.strip()))
     if shell == "auto":
         shell = needs_shell(masked)
@@ -218,8 +220,8 @@ def _mask(text: str) -> tuple[str, list[Reference]]:
     at = 0
     while (start := text.find("${{", at)) >= 0:
         end = text.find("}}", start)
-        if end < 0:
-            _refuse(f"has an unclosed reference {_short(text[start:])!r}; end it with }}}}")
+        if end < 0 or "{" in text[start + 3 : end]:
+            _refuse(f"has an unclosed reference '{_short(text[start:])}'; end it with }}}}")
         parts += text[at:start], f"\0{len(references)}\0"
         references.append(_reference(text[start + 3 : end].strip()))
         at = end + 2
@@ -229,7 +231,7 @@ def _mask(text: str) -> tuple[str, list[Reference]]:
 def _reference(path: str) -> Reference:
     kind, _, name = path.partition(".")
     if kind not in KINDS or not name:
-        what = f"refers to {_short(path)!r}" if path else "has an empty reference ${{}}"
+        what = f"refers to '{_short(path)}'" if path else "has an empty reference ${{}}"
         _refuse(f"{what}; only search_space.NAME, inputs.NAME and outputs.NAME can be referred to")
     return Reference(kind, name)
 
@@ -249,11 +251,17 @@ def _look_up(reference: Reference, known: Mapping[str, Mapping[str, Any]]) -> st
 
 
 def _quoted(text: str, uses_shell: bool) -> str:
-    return shlex.quote(text) if uses_shell else text
+    if not uses_shell:
+        return text
+    quoted = shlex.quote(text)
+    # always in quotes, plain words too: after $HOME, a bare word would become part of the variable's name
+    return quoted if quoted.startswith("'") else f"'{quoted}'"
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "..."
+    """Make text fit for one line of a message."""
+    text = text if len(text) <= 60 else text[:57] + "..."
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _refuse(why: str) -> NoReturn:

@@ -1,16 +1,20 @@
 """CPU slots: how many runs fit on this machine, where each may run, how many threads it starts.
 
-Two effects are kept apart. The thread variables (OMP_NUM_THREADS and its family) are `cpus_per_run`: what the user asked
-for. The affinity of a slot is its equal share of the CPUs, at least `cpus_per_run`: with few slots on a large machine
-a run may still use idle CPUs (data loaders), and no two slots overlap. With more runs than CPUs there is no fair share and the
-affinity is left alone.
+Two effects are kept apart. The thread variables (OMP_NUM_THREADS and its family) are `cpus_per_run`: what the user
+asked for. The affinity of a slot is its equal share of the CPUs, at least `cpus_per_run`: with few slots on a large
+machine a run may still use idle CPUs (data loaders), and no two slots overlap. With more runs than CPUs there is no
+fair share and the affinity is left alone.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+
+from hdcore.errors import ExecutorError
+from hdcore.executors.leases import lease_folder, open_lock, try_lock
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -31,7 +35,10 @@ def usable_cpus(*, sys: Path = Path("/sys/devices/system/cpu"), cgroup: Path = P
 
     A container's CPU quota shortens the list: its processes may run on any CPU, but only on so many at a time.
     """
-    cpus = sorted(os.sched_getaffinity(0), key=lambda cpu: (_number(sys, cpu, "physical_package_id"), _number(sys, cpu, "core_id"), cpu))
+    cpus = sorted(
+        os.sched_getaffinity(0),
+        key=lambda cpu: (_number(sys, cpu, "physical_package_id"), _number(sys, cpu, "core_id"), cpu),
+    )
     quota = _quota(cgroup)
     return cpus if quota is None else cpus[: max(1, int(quota))]
 
@@ -70,6 +77,44 @@ def shares(cpus: list[int], slots: int, cpus_per_run: int) -> list[tuple[int, ..
     if slots < 2 or each < max(1, cpus_per_run):
         return [()] * slots
     return [tuple(cpus[k * each : (k + 1) * each]) for k in range(slots)]
+
+
+@dataclass
+class Owned:
+    """Shares of CPUs that no other sweep of this user has; `close` gives them back. Idempotent."""
+
+    shares: list[tuple[int, ...]]
+    fd: int = -1
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __enter__(self) -> Owned:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def own(shares: list[tuple[int, ...]]) -> Owned:
+    """Return the shares if all their CPUs are free; else as many empty ones.
+
+    Two sweeps that both bind their first run to the first CPU would share it while others are idle. So the first one
+    binds, and the runs of the second go where the scheduler sends them.
+    """
+    cpus = sorted({cpu for share in shares for cpu in share})
+    if not cpus:
+        return Owned(shares)
+    try:
+        fd = open_lock(lease_folder() / "cpus")
+    except (OSError, ExecutorError):
+        return Owned([()] * len(shares))
+    if all(try_lock(fd, cpu, 1) for cpu in cpus):
+        return Owned(shares, fd)
+    os.close(fd)
+    return Owned([()] * len(shares))
 
 
 def thread_variables(cpus_per_run: int, environment: Mapping[str, str]) -> dict[str, str]:

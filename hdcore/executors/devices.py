@@ -19,8 +19,8 @@ logger = logging.getLogger("hdcore")
 def visible(devices: Sequence[Device], mask: str | None) -> list[Device]:
     """Return the devices that an inherited ``CUDA_VISIBLE_DEVICES`` leaves, in its order.
 
-    As CUDA reads it: None is all, an empty mask is none, the first entry that names no device ends the list. An entry is an index or
-    the beginning of one UUID. The index of a GPU in MIG mode stands for all its instances.
+    As CUDA reads it: None is all, an empty mask is none, the first entry that names no device ends the list. An entry
+    is an index or the beginning of one UUID. The index of a GPU in MIG mode stands for all its instances.
     """
     if mask is None:
         return list(devices)
@@ -171,7 +171,9 @@ class Devices:
 
     def _drain(self) -> None:
         for device in [device for device in self._devices if not self._check(device)]:
-            logger.warning("GPU %s (%s, %s) does not answer; it is not used any more", device.index, device.name, device.uuid)
+            logger.warning(
+                "GPU %s (%s, %s) does not answer; it is not used any more", device.index, device.name, device.uuid
+            )
             self._devices.remove(device)
 
     def close(self) -> None:

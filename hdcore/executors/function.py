@@ -1,7 +1,8 @@
 """Runs of a Python function: a spawner forked from the driver, a forked child for each run, nothing pickled.
 
 The function, its module and all data that it closes over are simply there, because the process is a copy. What the copy
-must not keep is dealt with here: the driver's locks and sockets, its buffered output, its exit handlers, its random state.
+must not keep is dealt with here: the driver's locks and sockets, its buffered output, its exit handlers, its random
+state.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def _serve(control: socket.socket, function: Callable[..., Any], private_fds: It
     signal.set_wakeup_fd(-1)
     null = os.open(os.devnull, os.O_RDWR)
     for fd in {0, 1, 2, *private_fds, *_locked_fds()}:
-        os.dup2(null, fd)  # not closed: a number that is free would be taken by a file, under an object that still writes to it
+        os.dup2(null, fd)  # not closed: another file would get the number, under an object that still writes to it
     os.close(null)
     gc.freeze()  # collecting would touch, and so copy, every page that is shared with the driver
     request = shim.serve(control.detach())
@@ -75,9 +76,9 @@ def _call(function: Callable[..., Any], request: bytes) -> int:
     os.environb.update(unpack_environment(request))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-    sys.stdin = open(0, encoding="utf-8", closefd=False)
-    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
-    sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
     atexit._clear()  # the driver's: they would remove its temporary files
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()  # Python's own generator re-seeds itself after a fork
@@ -95,7 +96,8 @@ def _call(function: Callable[..., Any], request: bytes) -> int:
     except BaseException:
         traceback.print_exc()
         code = 1
-    threading._shutdown()  # type: ignore[attr-defined]  # as at the end of a program: wait for its threads, then the handlers
+    # As at the end of a program: wait for its threads, then run its exit handlers.
+    threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

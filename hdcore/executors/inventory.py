@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 logger = logging.getLogger("hdcore")
-T = TypeVar("T")
 _is_initialised = False
 
 
@@ -36,7 +34,7 @@ class Device:
 
 
 def _nvml() -> Any | None:
-    """The binding with NVML initialised; None without GPUs. NVML stays initialised: that takes seconds on some machines."""
+    """The binding with NVML initialised, done once as it takes seconds on some machines; None without GPUs."""
     global _is_initialised
     try:
         import pynvml
@@ -63,19 +61,27 @@ def inventory() -> list[Device]:
     if nvml is None:
         return []
     devices: list[Device] = []
-    for index in range(_or_else(nvml, nvml.nvmlDeviceGetCount, 0)):
+    for index in range(_count(nvml)):
         try:
             handle = nvml.nvmlDeviceGetHandleByIndex(index)
             bus_id = _text(nvml.nvmlDeviceGetPciInfo(handle).busId)
             instances = _instances(nvml, handle)
             if instances is None:
-                busy = _or_else(nvml, lambda handle=handle: int(nvml.nvmlDeviceGetUtilizationRates(handle).gpu), None)
+                busy = _busy_percent(nvml, handle)
                 devices.append(_describe(nvml, handle, str(index), bus_id, busy))
             else:
                 devices += [_describe(nvml, part, f"{index}:{k}", bus_id, None) for k, part in instances]
         except nvml.NVMLError as error:
             logger.warning("GPU %d is left out: NVML says %s", index, error)
     return devices
+
+
+def _count(nvml: Any) -> int:
+    try:
+        return int(nvml.nvmlDeviceGetCount())
+    except nvml.NVMLError as error:
+        logger.warning("GPUs cannot be used: NVML says %s", error)
+        return 0
 
 
 def is_alive(device: Device) -> bool:
@@ -113,11 +119,11 @@ def _describe(nvml: Any, handle: Any, index: str, bus_id: str, busy: int | None)
     return Device(index, name, uuid, int(memory.total), int(memory.used), bus_id, busy)
 
 
-def _or_else(nvml: Any, call: Callable[[], T], default: T) -> T:
+def _busy_percent(nvml: Any, handle: Any) -> int | None:
     try:
-        return call()
+        return int(nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
     except nvml.NVMLError:
-        return default
+        return None
 
 
 def _text(value: str | bytes) -> str:

@@ -1,9 +1,9 @@
-"""Leases of devices between all sweeps of one user, kept by the kernel.
+"""Leases of devices and CPUs between all sweeps of one user, kept by the kernel.
 
-Each device has a file of `UNITS` imaginary bytes in a folder of the user; whoever uses a share of the device holds a lock on as many
-bytes. A whole device is the whole range, so it excludes every share, and shares of different sizes fit together
-without any bookkeeping. The locks belong to the open file (OFD locks): they are freed when it is closed, and so at
-any death of the process; nothing is stored and nothing can be stale.
+Each device has a file of `UNITS` imaginary bytes in a folder of the user; whoever uses a share of the device holds a
+lock on as many bytes. A whole device is the whole range, so it excludes every share, and shares of different sizes
+fit together without any bookkeeping. The locks belong to the open file (OFD locks): they are freed when it is closed,
+and so at any death of the process; nothing is stored and nothing can be stale.
 """
 
 from __future__ import annotations
@@ -39,8 +39,24 @@ def lease_folder() -> Path:
     except OSError as error:
         raise ExecutorError(f"no folder for device leases: {error}") from error
     if not stat.S_ISDIR(state.st_mode) or state.st_uid != uid or state.st_mode & 0o022:
-        raise ExecutorError(f"{folder} is not a folder that only you can write to; remove it, device leases are kept there")
+        raise ExecutorError(
+            f"{folder} is not a folder that only you can write to; remove it, device leases are kept there"
+        )
     return folder
+
+
+def open_lock(path: Path) -> int:
+    """Open a lock file, made if need be; return its descriptor."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def try_lock(fd: int, start: int, length: int) -> bool:
+    """Lock a range of the open file; False: another open file has some of it."""
+    try:
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, length, 0))
+    except BlockingIOError:
+        return False
+    return True
 
 
 class ShareFile:
@@ -48,10 +64,7 @@ class ShareFile:
 
     def __init__(self, folder: Path, uuid: str) -> None:
         self._path = folder / f"gpu-{uuid.replace('/', '_')}"
-        self._probe = self._open()  # never holds a lock itself, so it sees those of this process too
-
-    def _open(self) -> int:
-        return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self._probe = open_lock(self._path)  # never holds a lock itself, so it sees those of this process too
 
     def is_free(self, start: int, units: int) -> bool:
         return self._first_lock(start, units) is None
@@ -72,16 +85,11 @@ class ShareFile:
 
     def take(self, start: int, units: int) -> int | None:
         """Lease a range; return the descriptor that holds it, None if another was faster."""
-        fd = self._open()
-        try:
-            fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, units, 0))
-        except BlockingIOError:
-            os.close(fd)
-            return None
-        except BaseException:
-            os.close(fd)
-            raise
-        return fd
+        fd = open_lock(self._path)
+        if try_lock(fd, start, units):
+            return fd
+        os.close(fd)
+        return None
 
     def _first_lock(self, start: int, units: int) -> tuple[int, int] | None:
         query = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, units, 0)

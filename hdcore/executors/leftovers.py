@@ -1,8 +1,8 @@
 """Finding and ending what a dead driver left behind.
 
-Needed only when driver, spawner and shim were all killed at once; each of them alone sees to it that nothing is left. Every run
-carries a mark in its environment, ``HDCORE_RUN=<mark>/<number>/<attempt>``, which its descendants inherit. A run of a
-Python function was never executed anew, so its process carries a digest of the mark as its name instead.
+Needed only when driver, spawner and shim were all killed at once; each of them alone sees to it that nothing is left.
+Every run carries a mark in its environment, ``HDCORE_RUN=<mark>/<number>/<attempt>``, which its descendants inherit.
+A run of a Python function was never executed anew, so its process carries a digest of the mark as its name instead.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class _Process:
 def run_mark(mark: str, number: int, attempt: int, outer: str | None = None) -> str:
     """Return the value of `MARK_VARIABLE` for a run.
 
-    `outer` is the value that the driver itself was given, when a run of one sweep drives another sweep: both marks are kept,
-    so that the leftovers of the outer sweep include those of the inner.
+    `outer` is the value that the driver itself was given, when a run of one sweep drives another sweep: both marks
+    are kept, so that the leftovers of the outer sweep include those of the inner.
     """
     word = f"{mark}/{number}/{attempt}"
     return f"{outer} {word}" if outer else word

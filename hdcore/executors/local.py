@@ -25,13 +25,25 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hdcore.errors import ExecutorError
+from hdcore.errors import ExecutorError, InputError
 from hdcore.executors import cpus, outcome
 from hdcore.executors.leftovers import MARK_VARIABLE, end_leftovers, process_name, run_mark
-from hdcore.executors.protocol import CANCEL, COMMAND, NS, RECORD, Bounds, Flags, Kind, Notice, NoticeKind, Record, pack_request
+from hdcore.executors.pickup import Pickup
+from hdcore.executors.protocol import (
+    CANCEL,
+    COMMAND,
+    NS,
+    RECORD,
+    Bounds,
+    Flags,
+    Kind,
+    Notice,
+    NoticeKind,
+    Record,
+    pack_request,
+)
 from hdcore.executors.spawner import Spawner
-from hdcore.executors.tail import ReportTail, ReportWatch
-from hdcore.records import Event, Launch, Reports, RunEnd, RunStarted
+from hdcore.records import Event, Launch, RunEnd, RunStarted
 from hdcore.typing import RunStatus
 
 if TYPE_CHECKING:
@@ -40,8 +52,8 @@ if TYPE_CHECKING:
 LOG_CAP_BYTES = 64 << 20
 MOST_READS = 16
 """Chunks of report files that one poll reads, all runs together."""
-LOOK_EVERY_S = 0.05
-"""Between looks at report files that inotify does not watch."""
+LONGEST_S = 1e9
+"""A wait of thirty years stands for one without end."""
 MOST_TRIES = 3
 """Times that a request is handed over, when spawners die before they take it up."""
 
@@ -51,15 +63,13 @@ _executors: weakref.WeakSet[LocalExecutor] = weakref.WeakSet()
 class _Live:
     """What the executor knows of a run between start and end."""
 
-    def __init__(self, launch: Launch, slot: int, token: int, tail: ReportTail, request: bytes, lease: Lease | None) -> None:
+    def __init__(self, launch: Launch, slot: int, token: int, request: bytes, lease: Lease | None) -> None:
         self.launch = launch
         self.slot = slot
         self.token = token
-        self.tail = tail
         self.request = request
         self.lease = lease
         self.devices: tuple[str, ...] = () if lease is None else lease.names
-        self.watch: int | None = None
         self.socket: socket.socket | None = None
         self.generation = 0
         self.tries = 0
@@ -86,8 +96,9 @@ class LocalExecutor:
     gpus_per_run, cpus_per_run
         What each run of this sweep asks for; `capacity` counts with them.
     function : callable or None
-        Called as ``function(configuration, run)`` in each run's process instead of executing `Launch.argv`. The spawner is forked
-        from this process right here, so it inherits everything that is loaded; make the executor before opening stores.
+        Called as ``function(configuration, run)`` in each run's process instead of executing `Launch.argv`. The
+        spawner is forked from this process right here, so it inherits everything that is loaded; make the executor
+        before opening stores.
     mark : str or None
         Name of the sweep in the environment of its runs, by which `end_leftovers` finds them; random if not given.
     kill_grace_s : float
@@ -113,6 +124,11 @@ class LocalExecutor:
     ) -> None:
         if slots is not None and slots < 1:
             raise ExecutorError(f"{slots} slots; at least 1 is needed to run anything")
+        if gpus_per_run and (devices is None or not devices.most_runs(gpus_per_run)):
+            have = 0 if devices is None else len(devices.alive)
+            raise InputError(
+                f"{gpus_per_run:g} GPUs per run; there are {have} that may be used", field="hdcore.gpus_per_run"
+            )
         usable = cpus.usable_cpus()
         if slots is None:
             slots = cpus.default_slots(len(usable), cpus_per_run)
@@ -124,20 +140,20 @@ class LocalExecutor:
         self._gpus_per_run = gpus_per_run
         self._function = function
         self._bounds = Bounds(kill_grace_s, give_up_s, log_cap_bytes)
-        self._shares = cpus.shares(usable, slots, cpus_per_run)
+        self._cpus = cpus.own(cpus.shares(usable, slots, cpus_per_run))
         self._free = list(range(slots))
         self._live: dict[int, _Live] = {}
-        self._stuck: list[_Live] = []  # ended for the driver, but a process of theirs will not die: their slots are not free
+        self._stuck: list[
+            _Live
+        ] = []  # ended for the driver, but a process of theirs will not die: their slots are not free
         self._tokens: dict[int, _Live] = {}
         self._next_token = 1
         self._events: list[Event] = []
-        self._grown: dict[int, None] = {}  # runs whose report file is to be read, in order
-        self._unwatched: set[int] = set()
         self._closed = False
         self._selector = selectors.DefaultSelector()
-        self._watch = ReportWatch()
-        if self._watch.fd is not None:
-            self._selector.register(self._watch.fd, selectors.EVENT_READ, self._on_growth)
+        self._pickup = Pickup()
+        if self._pickup.fd is not None:
+            self._selector.register(self._pickup.fd, selectors.EVENT_READ, self._pickup.notice)
         _executors.add(self)
         self._spawner = Spawner(None if function is None else self._fork)
         self._selector.register(self._spawner.socket, selectors.EVENT_READ, self._on_notice)
@@ -152,6 +168,14 @@ class LocalExecutor:
             return min(len(self._free), self._devices.free(self._gpus_per_run))
         return len(self._free)
 
+    def blocked(self) -> str | None:
+        """Return why no run can ever start again, though none is running; None: one can, now or later."""
+        if len(self._stuck) == self.slots:
+            return "every slot is held by a process that does not die"
+        if self._devices is not None and self._gpus_per_run and not self._devices.most_runs(self._gpus_per_run):
+            return f"{self._gpus_per_run:g} GPUs per run; {len(self._devices.alive)} are left that answer"
+        return None
+
     def start(self, launch: Launch) -> tuple[str, ...]:
         """Start a run and return its devices; see the protocol."""
         if self._closed:
@@ -163,29 +187,32 @@ class LocalExecutor:
         lease = None if self._devices is None else self._devices.lease(launch.gpus)
         slot = heapq.heappop(self._free)
         try:
-            tail = ReportTail(launch.report, launch.offset, _parser())
+            request = self._request(launch, slot, lease)
+            self._pickup.open(launch)
+        except ValueError as error:
+            return self._refuse(launch, slot, lease, str(error))
         except OSError as error:
             return self._refuse(launch, slot, lease, f"its report file: {os.strerror(error.errno or 0)}")
-        try:
-            request = self._request(launch, slot, lease)
-        except ValueError as error:
-            tail.close()
-            return self._refuse(launch, slot, lease, str(error))
-        run = _Live(launch, slot, self._next_token, tail, request, lease)
+        run = _Live(launch, slot, self._next_token, request, lease)
         self._next_token += 1
         self._live[launch.number] = self._tokens[run.token] = run
-        run.watch = self._watch.add(launch.report, launch.number)
-        if run.watch is None:
-            self._unwatched.add(launch.number)
-        self._hand_over(run)
+        try:
+            self._hand_over(run)
+        except OSError as error:  # out of descriptors or memory: this run's misfortune, the others go on
+            self._give_up(run)
+            self._events.append(outcome.not_started(launch, os.strerror(error.errno or 0)))
+            return ()
+        except ExecutorError:
+            self._give_up(run)
+            raise
         return run.devices
 
     def cancel(self, number: int, reason: str, *, grace_s: float = 5.0) -> None:
         """End a run: SIGTERM, `grace_s` seconds, SIGKILL to its tree. A second call can only shorten the grace."""
         run = self._live.get(number)
-        if run is None or run.end is not None or run.is_lost:
+        if run is None or run.end is not None:
             return
-        run.cancel = (reason if run.cancel is None else run.cancel[0], grace_s)
+        run.cancel = (reason if run.cancel is None else run.cancel[0], min(max(grace_s, 0.0), LONGEST_S))
         self._send_cancel(run)
 
     def poll(self, timeout_s: float) -> list[Event]:
@@ -194,16 +221,14 @@ class LocalExecutor:
             return []
         deadline = time.monotonic() + timeout_s
         while True:
-            wait = 0.0 if self._events or self._grown else max(0.0, deadline - time.monotonic())
-            if self._unwatched:
-                wait = min(wait, LOOK_EVERY_S)
+            wait = 0.0 if self._events or self._pickup.has_work else max(0.0, deadline - time.monotonic())
             woken = False
-            for key, _ in self._selector.select(wait):
+            for key, _ in self._selector.select(self._pickup.patience(wait)):
                 if key.data is None:
                     woken = True
                 else:
                     key.data()
-            self._grown.update(dict.fromkeys(self._unwatched))
+            self._pickup.look()
             self._read_reports()
             if self._events or woken or time.monotonic() >= deadline:
                 events, self._events = self._events, []
@@ -221,14 +246,18 @@ class LocalExecutor:
             self.cancel(number, "executor closed", grace_s=0.0)
         deadline = time.monotonic() + self._bounds.give_up_s + 2.0
         while self._live and time.monotonic() < deadline:
-            self.poll(0.1)
+            try:
+                self.poll(0.1)
+            except ExecutorError:  # no spawner can be started; none is needed any more
+                break
         self._closed = True
         for run in [*self._live.values(), *self._stuck]:
             self._retire(run)
             self._release(run)
         self._selector.close()
-        self._watch.close()
+        self._pickup.close()
         self._spawner.close()
+        self._cpus.close()
         if self._devices is not None:
             self._devices.close()
 
@@ -254,9 +283,9 @@ class LocalExecutor:
             cwd=launch.cwd,
             out=os.path.join(launch.folder, "stdout.log"),
             err=os.path.join(launch.folder, "stderr.log"),
-            timeout_s=launch.timeout_s,
+            timeout_s=None if launch.timeout_s is None else min(launch.timeout_s, LONGEST_S),
             bounds=self._bounds,
-            cpus=self._shares[slot],
+            cpus=self._cpus.shares[slot],
             function=self._function is not None,
             name=process_name(self.mark, launch.number, launch.attempt),
         )
@@ -274,16 +303,24 @@ class LocalExecutor:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         run.socket = ours
         run.is_lost, run.loss = False, None
+        held = () if run.lease is None else run.lease.fds
         with theirs:
             try:
-                self._spawner.send(run.token, theirs, run.request)
-            except (BrokenPipeError, ConnectionError):
+                self._spawner.send(run.token, theirs, run.request, held)
+            except ConnectionError:  # it has just died
                 self._restart_spawner()
-                self._spawner.send(run.token, theirs, run.request)
+                self._spawner.send(run.token, theirs, run.request, held)
         run.generation = self._spawner.generation
         self._selector.register(ours, selectors.EVENT_READ, lambda: self._on_record(run))
         if run.cancel is not None:
             self._send_cancel(run)
+
+    def _give_up(self, run: _Live) -> None:
+        if run.socket is not None:
+            run.socket.close()
+            run.socket = None
+        self._retire(run)
+        self._release(run)
 
     def _fork(self, control: socket.socket, ours: socket.socket) -> int:
         from hdcore.executors.function import fork_spawner
@@ -299,14 +336,15 @@ class LocalExecutor:
             if executor._closed:
                 continue
             private |= {run.socket.fileno() for run in executor._live.values() if run.socket is not None}
-            private |= {run.tail.fd for run in executor._live.values()}
+            private |= executor._pickup.fds()
             spawner = getattr(executor, "_spawner", None)
             if spawner is not None:
                 private.add(spawner.socket.fileno())
         return {fd for fd in private if fd >= 0}
 
     def _restart_spawner(self) -> None:
-        self._selector.unregister(self._spawner.socket)
+        if self._spawner.is_open:
+            self._selector.unregister(self._spawner.socket)
         self._spawner.restart()
         self._selector.register(self._spawner.socket, selectors.EVENT_READ, self._on_notice)
         for run in [run for run in self._live.values() if run.is_lost]:
@@ -322,9 +360,6 @@ class LocalExecutor:
             pass
 
     # ---- what comes in
-
-    def _on_growth(self) -> None:
-        self._grown.update(dict.fromkeys(self._watch.read()))
 
     def _on_record(self, run: _Live) -> None:
         while run.socket is not None:
@@ -355,7 +390,7 @@ class LocalExecutor:
                 run.is_started = True
                 launch = run.launch
                 self._events.append(RunStarted(launch.number, launch.attempt, record.pid, run.devices))
-                self._grown[launch.number] = None
+                self._pickup.touch(launch.number)
             case Kind.ENDED:
                 run.is_unkillable = bool(record.flags & Flags.UNKILLABLE)
                 if not run.is_unkillable:
@@ -388,7 +423,15 @@ class LocalExecutor:
         if run.loss is not None and run.loss.kind == NoticeKind.FORK_FAILED:
             self._end(run, outcome.not_started(run.launch, os.strerror(run.loss.status)))
         elif not run.said_hello and run.tries < MOST_TRIES:
-            self._hand_over(run)
+            try:
+                self._hand_over(run)
+            except OSError as error:
+                run.socket = None
+                self._end(run, outcome.not_started(run.launch, os.strerror(error.errno or 0)))
+        elif not run.said_hello:
+            self._end(
+                run, outcome.not_started(run.launch, f"the process that starts runs died{self._spawner.last_words()}")
+            )
         else:
             if is_orphaned:
                 end_leftovers(self.mark, run=(run.launch.number, run.launch.attempt))
@@ -400,34 +443,32 @@ class LocalExecutor:
 
     def _read_reports(self) -> None:
         for _ in range(MOST_READS):
-            if not self._grown:
+            number = self._pickup.next()
+            if number is None:
                 return
-            number = next(iter(self._grown))
-            del self._grown[number]
             run = self._live.get(number)
             if run is None or not (run.is_started or run.end is not None):
-                continue  # RunStarted comes first, and marks the run as grown
-            rows, dropped, is_more = run.tail.read(is_final=run.end is not None)
-            if rows or dropped:
-                self._events.append(
-                    Reports(number, run.launch.attempt, tuple(rows), run.tail.offset, dropped)
-                )
-            if is_more:
-                self._grown[number] = None  # at the end of the queue: one flood does not starve the others
-            elif run.end is not None:
-                if run.end.status is RunStatus.COMPLETED and run.tail.is_incomplete():
-                    run.end = msgspec.structs.replace(run.end, status=RunStatus.FAILED, reason="reports lost: disk full")
-                self._events.append(run.end)
-                self._retire(run)
-                if run.is_unkillable:
-                    self._stuck.append(run)
-                else:
-                    self._release(run)
+                continue  # RunStarted comes first; then the file is read whether it grew or not
+            reports, is_more = self._pickup.read(run.launch, is_final=run.end is not None)
+            if reports is not None:
+                self._events.append(reports)
+            if run.end is not None and not is_more:
+                self._finish(run, run.end)
+
+    def _finish(self, run: _Live, end: RunEnd) -> None:
+        if end.status is RunStatus.COMPLETED and self._pickup.is_incomplete(run.launch.number):
+            end = msgspec.structs.replace(end, status=RunStatus.FAILED, reason="reports lost: disk full")
+        self._events.append(end)
+        self._retire(run)
+        if run.is_unkillable:
+            self._stuck.append(run)
+        else:
+            self._release(run)
 
     def _end(self, run: _Live, end: RunEnd) -> None:
         """The tree is gone. The RunEnd waits until the report file is read to its end."""
         run.end = end
-        self._grown[run.launch.number] = None
+        self._pickup.touch(run.launch.number)
 
     def _drop_socket(self, run: _Live) -> None:
         if run.socket is not None:
@@ -439,9 +480,7 @@ class LocalExecutor:
         """Forget a run that has ended; its number may come again with another attempt."""
         if self._live.pop(run.launch.number, None) is not None:
             self._tokens.pop(run.token, None)
-            self._unwatched.discard(run.launch.number)
-            self._watch.remove(run.watch)
-            run.tail.close()
+            self._pickup.close_run(run.launch.number)
 
     def _release(self, run: _Live) -> None:
         """Give back slot and devices: nothing of the run is left."""
@@ -449,9 +488,3 @@ class LocalExecutor:
         if run.lease is not None:
             run.lease.close()
         heapq.heappush(self._free, run.slot)
-
-
-def _parser() -> Callable[[bytes, float], Any]:
-    from hdcore.store.wire import parse_lines
-
-    return parse_lines

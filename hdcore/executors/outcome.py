@@ -86,7 +86,13 @@ def not_started(launch: Launch, why: str) -> RunEnd:
 
 def supervisor_lost(launch: Launch, status: int | None, duration_s: float, survivor: int = 0) -> RunEnd:
     """Return the end of a run whose shim was killed; its processes have been ended."""
-    how = "lost" if status is None else f"ended by {signal_name(os.WTERMSIG(status))}" if os.WIFSIGNALED(status) else "failed"
+    how = (
+        "lost"
+        if status is None
+        else f"ended by {signal_name(os.WTERMSIG(status))}"
+        if os.WIFSIGNALED(status)
+        else "failed"
+    )
     reason = f"supervisor {how}; its processes were ended"
     if survivor:
         reason = f"unkillable: process {survivor} lives after SIGKILL (supervisor {how})"

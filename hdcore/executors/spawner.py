@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hdcore._native import shim
@@ -35,6 +35,7 @@ class Spawner:
     def __init__(self, fork: Callable[[socket.socket, socket.socket], int] | None = None) -> None:
         self._fork = fork
         self._starts: deque[float] = deque(maxlen=MOST_RESTARTS)
+        self._errors = os.memfd_create("hdcore-spawner-errors", os.MFD_CLOEXEC)  # what its interpreter has to say
         self.generation = 0
         self.pid = 0
         self.socket = self._begin()
@@ -42,16 +43,22 @@ class Spawner:
     def _begin(self) -> socket.socket:
         now = time.monotonic()
         if len(self._starts) == MOST_RESTARTS and now - self._starts[0] < RESTART_WINDOW_S:
-            raise ExecutorError(f"the process that starts runs died {MOST_RESTARTS} times within {RESTART_WINDOW_S:g} s")
+            often = f"{MOST_RESTARTS} times within {RESTART_WINDOW_S:g} s"
+            raise ExecutorError(f"the process that starts runs died {often}{self.last_words()}")
         self._starts.append(now)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             if self._fork is not None:
                 self.pid = self._fork(theirs, ours)
             else:
-                self.pid = _start_helper(theirs)
+                self.pid = _start_helper(theirs, self._errors)
         self.generation += 1
         return ours
+
+    @property
+    def is_open(self) -> bool:
+        """False after `close`, and after a `restart` that failed."""
+        return self.socket.fileno() >= 0
 
     def restart(self) -> None:
         """Replace a spawner that has died. What it had not picked up is lost; what it had started goes on."""
@@ -59,20 +66,29 @@ class Spawner:
         self._reap(block_s=1.0)
         self.socket = self._begin()
 
-    def send(self, token: int, control: socket.socket, request: bytes) -> None:
-        """Hand over a run: its end of the socket and what to start.
+    def last_words(self) -> str:
+        """Return the last line that a spawner's interpreter wrote to stderr, after a colon; empty if there is none."""
+        lines = os.pread(self._errors, 1 << 16, 0).decode(errors="replace").split("\n")
+        return next((f": {line.strip()}" for line in reversed(lines) if line.strip()), "")
+
+    def send(self, token: int, control: socket.socket, request: bytes, held: Sequence[int] = ()) -> None:
+        """Hand over a run: its end of the socket, what to start, and descriptors that stay open until its tree is gone.
 
         Raises
         ------
-        OSError
+        ConnectionError
             If the spawner is dead.
+        OSError
+            If descriptors or memory have run out.
         """
+        if not self.is_open:
+            raise ConnectionError
         memory = os.memfd_create("hdcore-run", os.MFD_CLOEXEC)
         try:
             view = memoryview(request)
             while view:
                 view = view[os.write(memory, view) :]
-            socket.send_fds(self.socket, [TOKEN.pack(token)], [control.fileno(), memory])
+            socket.send_fds(self.socket, [TOKEN.pack(token)], [control.fileno(), memory, *held])
         finally:
             os.close(memory)
 
@@ -94,6 +110,9 @@ class Spawner:
         """Let go of the spawner, which leaves when its shims have left. Idempotent."""
         self.socket.close()
         self._reap(block_s=5.0)
+        if self._errors >= 0:
+            os.close(self._errors)
+            self._errors = -1
 
     def _reap(self, *, block_s: float) -> None:
         """Take the exit of the spawner, lest it stay a zombie of the driver."""
@@ -117,13 +136,13 @@ class Spawner:
             self.pid = 0
 
 
-def _start_helper(control: socket.socket) -> int:
+def _start_helper(control: socket.socket, errors: int) -> int:
     program = Path(__file__).with_name("helper.py")
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", str(program), shim.__file__, str(control.fileno())],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=errors,
         pass_fds=[control.fileno()],
         start_new_session=True,  # Ctrl-C and a closed terminal are for the driver
         cwd="/",

@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from collections.abc import Iterable
 
 from hdcore._native import shim
 from hdcore.records import MetricRow
+from hdcore.store.wire import is_incomplete, parse_lines
 
 CHUNK_BYTES = 128 << 10
 """Read at a time: about 2,000 rows, so a backlog of any size passes through in little memory."""
 
 MOST_NAMES = 1_000
 """Metric names of one run; more is a script that puts values into names."""
-
-Parse: TypeAlias = Callable[[bytes, float], tuple[list[MetricRow], int, int]]
 
 
 class ReportTail:
@@ -26,10 +24,9 @@ class ReportTail:
     The descriptor is opened once: a run that replaces or links its report file is read no further.
     """
 
-    def __init__(self, path: str, offset: int, parse: Parse) -> None:
+    def __init__(self, path: str, offset: int) -> None:
         self.fd = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
         self.offset = offset
-        self._parse = parse
         self._names: set[str] = set()
         self._is_skipping = False  # in the middle of a line longer than a chunk
 
@@ -46,9 +43,9 @@ class ReportTail:
         if not data:
             return [], 0, is_full
         now = time.time()
-        rows, consumed, dropped = self._parse(data, now)
+        rows, consumed, dropped = parse_lines(data, now)
         if is_final and not is_full and consumed < len(data):
-            more, _, bad = self._parse(data[consumed:] + b"\n", now)  # the last line was never finished
+            more, _, bad = parse_lines(data[consumed:] + b"\n", now)  # the last line was never finished
             rows, consumed, dropped = [*rows, *more], len(data), dropped + bad
         elif is_full and consumed == 0:
             self._is_skipping, consumed, dropped = True, len(data), dropped + 1
@@ -66,8 +63,6 @@ class ReportTail:
 
     def is_incomplete(self) -> bool:
         """Whether the run has ended with reports that it could not write: then its history has a gap."""
-        from hdcore.store.wire import is_incomplete
-
         return is_incomplete(self.fd)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import heapq
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from operator import index
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +146,7 @@ def _events(
     def start(run: int, at: float) -> None:
         heapq.heappush(queue, (at + float(durations[run]), run, 1, at))
 
-    for run, _ in zip(waiting, range(workers), strict=False):
+    for run in islice(waiting, workers):
         start(run, 0.0)
     while queue:
         now, run, k, began = heapq.heappop(queue)

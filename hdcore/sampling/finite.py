@@ -10,7 +10,7 @@ from hdcore.space.enumeration import enumerate_rows
 from hdcore.space.ranking import row_at
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import numpy.typing as npt
 
     from hdcore._native.sampling import Streams
     from hdcore.history import RunTable
@@ -58,6 +58,8 @@ class Unrepeated:
         Fewer rows than first draws only when the space is used up.
         """
         self._sync(table)
+        if self._left is not None:
+            self._left.start_batch()
         rows: list[FloatVector] = []
         new: set[bytes] = set()
         for offset, row in enumerate(first_draws):
@@ -69,6 +71,8 @@ class Unrepeated:
                 key = row.tobytes()
             new.add(key)
             rows.append(row)
+            if self._left is not None:
+                self._left.take(key)
         return np.array(rows).reshape(len(rows), len(self._space.columns))
 
     def _sync(self, table: RunTable) -> None:
@@ -126,6 +130,17 @@ class _Remaining:
         self._rows, self._shares = rows[keep], shares[keep]
         self._index = {row.tobytes(): index for index, row in enumerate(self._rows)}
         self._alive = len(keep)
+        self._trial: npt.NDArray[np.int64] | None = None
+
+    def start_batch(self) -> None:
+        """Forget what the last batch took: only the table says what was really used."""
+        self._trial = None
+
+    def take(self, key: bytes) -> None:
+        """Leave out a row of the present batch."""
+        index = self._index.get(key)
+        if self._trial is not None and index is not None:
+            self._trial[index] = 0
 
     def remove(self, key: bytes) -> None:
         index = self._index.pop(key, None)
@@ -139,25 +154,24 @@ class _Remaining:
             self._index = {row.tobytes(): i for i, row in enumerate(self._rows)}
 
     def pick(self, at: float, new: set[bytes]) -> FloatVector:
-        """The row at the share `at` of the total weight; rows in `new` weigh nothing."""
-        shares = self._shares
-        taken = [self._index[key] for key in new if key in self._index]
-        if taken:
-            shares = shares.copy()
-            shares[taken] = 0
-        sums = np.cumsum(shares)
+        """The row at the share `at` of the total weight; rows in `new`, those of this batch, weigh nothing."""
+        if self._trial is None and new:
+            self._trial = self._shares.copy()
+            for key in new:
+                self.take(key)
+        sums = np.cumsum(self._shares if self._trial is None else self._trial)
         row: FloatVector = self._rows[int(np.searchsorted(sums, int(at * int(sums[-1])), side="right"))]
         return row
 
 
 def _merged(
-    space: SearchSpace, rows: FloatMatrix, shares: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> tuple[FloatMatrix, np.ndarray[tuple[int], np.dtype[np.int64]], dict[bytes, int]]:
+    space: SearchSpace, rows: FloatMatrix, shares: npt.NDArray[np.int64]
+) -> tuple[FloatMatrix, npt.NDArray[np.int64], dict[bytes, int]]:
     """Give rows of equal configurations to the first of them."""
     snapped = space.snap(rows)
     by_key: dict[bytes, int] = {}
     total: list[int] = []
-    kept: list[Sequence[float]] = []
+    kept: list[FloatVector] = []
     for row, share in zip(snapped, shares.tolist(), strict=True):
         index = by_key.setdefault(row.tobytes(), len(kept))
         if index == len(kept):

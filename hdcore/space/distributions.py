@@ -197,5 +197,5 @@ def _check_q(owner: _Interval | _Bell, farthest: float) -> None:
     _check_numbers(owner, {"q": owner.q})
     if owner.q <= 0:
         raise SpaceError(f"{owner!r} has q {owner.q!r}; the step between values is a number above 0")
-    if not farthest / owner.q < 2.0**53:
-        raise SpaceError(f"{owner!r} has steps too fine for float64 at its far end; use a larger q")
+    if not math.isfinite(farthest / owner.q):
+        raise SpaceError(f"{owner!r} has more steps than float64 can count; use a larger q")

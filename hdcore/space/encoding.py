@@ -15,10 +15,11 @@ from hdcore._native import sampling as _native
 from hdcore.errors import ShapeError
 from hdcore.space.distributions import Choice, RandInt
 from hdcore.space.layout import Bell, Branch, Column, Constant, Interval, Leaf, Tree, grid_ends, is_single
+from hdcore.space.reading import read
 from hdcore.space.values import identity
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from hdcore.typing import Configuration, FloatMatrix, FloatVector
 
@@ -66,8 +67,10 @@ class Encoder:
             else:
                 self._tables.append((name, node.column, node.options))
 
-    def encode(self, numbers: Sequence[Sequence[float]]) -> FloatMatrix:
-        """Encode what `reading.read` returns for each configuration."""
+    def encode(self, configurations: Sequence[Mapping[str, Any]]) -> FloatMatrix:
+        """Return the encoded rows of configurations, shape (n, d)."""
+        exact = self._is_exact if self.has_overlaps else None
+        numbers = [read(self.tree, self.columns, one, exact) for one in configurations]
         values = np.array(numbers, dtype=np.float64).reshape(len(numbers), len(self.columns))
         out = np.empty_like(values)
         self.plan.encode(values, out)
@@ -94,9 +97,7 @@ class Encoder:
         out = self.check(matrix).copy()
         self.plan.snap(out)
         if self.has_overlaps and len(out):
-            from hdcore.space.reading import read
-
-            out = self.encode([read(self.tree, self.columns, one) for one in self.decode(out)])
+            out = self.encode(self.decode(out))
         return out
 
     def check(self, matrix: Any) -> FloatMatrix:
@@ -121,6 +122,13 @@ class Encoder:
 
         rows, _ = enumerate_rows(self)
         return len({identity(one) for one in self.decode(rows)})
+
+    def _is_exact(self, column: int, number: float) -> bool:
+        values = np.full((1, len(self.columns)), np.nan)
+        values[0, column] = number
+        out = np.empty_like(values)
+        self.plan.encode(values, out)
+        return self.plan.row_values(out[0])[column] == number
 
     def _build(self, numbers: list[float]) -> Configuration:
         configuration = dict(self._template)

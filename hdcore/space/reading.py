@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeAlias
 
 from hdcore.errors import SpaceError
 from hdcore.space.distributions import RandInt
 from hdcore.space.layout import Bell, Branch, Column, Constant, Interval, Tree, grid_ends
 from hdcore.space.values import identity, is_number, named, plain, serialised
 
+Exact: TypeAlias = Callable[[int, float], bool]
+
 SLACK = 1e-9
 """Relative tolerance, in bounds and in steps of q: values may have gone through text or another library's exp."""
 
 
-def read(tree: Tree, columns: tuple[Column, ...], configuration: Mapping[str, Any]) -> list[float]:
+def read(
+    tree: Tree, columns: tuple[Column, ...], configuration: Mapping[str, Any], exact: Exact | None = None
+) -> list[float]:
     """Return the value of each column: a number, for choices the level, NaN where inactive.
+
+    Parameters
+    ----------
+    exact : callable, optional
+        Tells of a column and a number if decoding can give that very number; decides between options that overlap.
 
     Raises
     ------
@@ -25,11 +34,20 @@ def read(tree: Tree, columns: tuple[Column, ...], configuration: Mapping[str, An
         If names or values do not fit.
     """
     numbers = [math.nan] * len(columns)
-    _read(tree, columns, configuration, numbers)
+    _read(tree, columns, configuration, numbers, strict=False, exact=exact)
     return numbers
 
 
-def _read(tree: Tree, columns: tuple[Column, ...], configuration: Any, numbers: list[float]) -> None:
+def _read(
+    tree: Tree,
+    columns: tuple[Column, ...],
+    configuration: Any,
+    numbers: list[float],
+    *,
+    strict: bool,
+    exact: Exact | None,
+) -> None:
+    """Fill in `numbers`; `strict` accepts values of the very types only that decoding gives."""
     if not isinstance(configuration, Mapping):
         raise SpaceError(f"a configuration is a dictionary of values, not {configuration!r}")
     for name in configuration:
@@ -45,47 +63,55 @@ def _read(tree: Tree, columns: tuple[Column, ...], configuration: Any, numbers: 
         value = plain(configuration[name])
         try:
             if isinstance(node, Constant):
-                if identity(value) != identity(node.value) and not _same_number(value, node.value):
+                if identity(value) != identity(node.value) and (strict or not _same_number(value, node.value)):
                     raise SpaceError(f"is {value!r}, but the space holds the constant {node.value!r}")
             elif isinstance(node, Branch):
-                _read_option(node, columns, value, numbers)
+                _read_option(node, columns, value, numbers, strict=strict, exact=exact)
             else:
-                numbers[node.column] = _number(columns[node.column], value)
+                column = columns[node.column]
+                numbers[node.column] = _number(column, value)
+                if strict and isinstance(value, int) != isinstance(column.distribution, RandInt):
+                    raise SpaceError(
+                        f"{value!r} is of type {type(value).__name__}, which {column.distribution!r} never gives"
+                    )
+                if strict and exact is not None and not exact(node.column, numbers[node.column]):
+                    raise SpaceError(f"{value!r} is no float64 that {column.distribution!r} gives")
         except SpaceError as error:
             raise named(error, name) from None
 
 
-def _read_option(node: Branch, columns: tuple[Column, ...], value: Any, numbers: list[float]) -> None:
-    try:
-        level = node.by_identity.get(identity(value))
-    except TypeError:
-        level = None
-    if level is None or isinstance(node.options[level], Tree):
-        level = None
+def _read_option(
+    node: Branch, columns: tuple[Column, ...], value: Any, numbers: list[float], *, strict: bool, exact: Exact | None
+) -> None:
+    """Find the option that a value comes from: first by types too, then, unless `strict`, by 1 == 1.0 as well."""
+    if isinstance(value, Mapping):
         refusal: SpaceError | None = None
-        for k, option in enumerate(node.options):
-            if node.canonical[k] != k:
-                continue
-            if isinstance(option, Tree):
-                if isinstance(value, Mapping) and set(value) == set(option):
+        for is_strict in (True,) if strict else (True, False):
+            for k, option in enumerate(node.options):
+                if node.canonical[k] == k and isinstance(option, Tree) and set(value) == set(option):
                     inner = list(numbers)
                     try:
-                        _read(option, columns, value, inner)
+                        _read(option, columns, value, inner, strict=is_strict, exact=exact)
                     except SpaceError as error:
-                        refusal = refusal or error
+                        refusal = error
                         continue
                     numbers[:] = inner
-                    level = k
-                    break
-            elif _same_number(value, option):
-                level = k
-                break
-        if level is None:
-            if refusal is not None:
-                raise refusal
-            options = ", ".join(str(serialised(option)) for option in columns[node.column].distribution.arguments()[0])
-            raise SpaceError(f"{value!r} is none of its options {options}")
-    numbers[node.column] = float(level)
+                    numbers[node.column] = float(k)
+                    return
+        if refusal is not None:
+            raise refusal
+    else:
+        try:
+            level = node.by_identity.get(identity(value))
+        except TypeError:  # a value that cannot be hashed is no option
+            level = None
+        if level is None and not strict:
+            level = next((k for k, option in enumerate(node.options) if _same_number(value, option)), None)
+        if level is not None:
+            numbers[node.column] = float(level)
+            return
+    options = ", ".join(str(serialised(option)) for option in columns[node.column].distribution.content())
+    raise SpaceError(f"{value!r} is none of its options {options}")
 
 
 def _number(column: Column, value: Any) -> float:
@@ -107,7 +133,7 @@ def _number(column: Column, value: Any) -> float:
             raise SpaceError(
                 f"{value!r} is never drawn by {distribution!r}: its values go from {first * q!r} to {last * q!r}"
             )
-        return float(round(step)) * q
+        return x
     low, high = _support(distribution)
     slack = SLACK * max(abs(low), abs(high)) if math.isfinite(high - low) else 0.0
     slack = min(slack, SLACK * (high - low)) if 0 < high - low < math.inf else slack

@@ -137,7 +137,7 @@ class SearchSpace:
         SpaceError
             If names or values do not fit the space.
         """
-        return self.encoder.encode([read(self._tree, self._columns, one) for one in configurations])
+        return self.encoder.encode(configurations)
 
     def decode(self, matrix: FloatMatrix) -> list[Configuration]:
         """Return the configurations of encoded rows, shape (n, d); values of inactive columns are ignored."""

@@ -45,14 +45,22 @@ def _plain(value: object) -> object:
     )
 
 
-def from_json(text: object) -> Any:
-    if not isinstance(text, str):
-        raise TypeError("JSON text was expected")
-    return json.loads(text, parse_constant=_no_constant)
-
-
 def _no_constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is not strict JSON")
+
+
+_decode_fast = msgspec.json.Decoder().decode
+_decode_any = json.JSONDecoder(parse_constant=_no_constant).decode
+
+
+def from_json(text: object) -> Any:
+    """Read strict JSON, integers of any size included."""
+    if not isinstance(text, str):
+        raise TypeError("JSON text was expected")
+    try:
+        return _decode_fast(text)
+    except msgspec.DecodeError:
+        return _decode_any(text)  # an integer beyond 64 bits, or an error to tell
 
 
 def spec_to_json(spec: SweepSpec) -> str:

@@ -255,7 +255,7 @@ class Store:
             yield
         finally:
             self._turns -= 1
-            if not self._turns and self._operations:
+            if not self._turns and (self._operations or self._is_batch_full()):
                 self.flush()
 
     def add_runs(self, runs: Sequence[tuple[int, Configuration]]) -> None:
@@ -332,7 +332,7 @@ class Store:
         run.offset = event.offset
         run.dropped += dropped
         run.is_changed = True
-        if len(metrics) + len(self._notes) >= BATCH_ROWS and not self._turns:
+        if not self._turns and self._is_batch_full():
             self.flush()
         return len(event.rows) - (dropped - event.dropped)
 
@@ -500,6 +500,9 @@ class Store:
     def _changed(self) -> None:
         if not self._turns:
             self.flush()
+
+    def _is_batch_full(self) -> bool:
+        return len(self._metrics) + len(self._notes) >= BATCH_ROWS
 
     def _has_pending(self) -> bool:
         return bool(self._operations or self._metrics or self._notes or any(r.is_changed for r in self._live.values()))

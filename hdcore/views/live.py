@@ -16,10 +16,10 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from hdcore.typing import RunStatus
 from hdcore.views.progress import Progress, policy_line
 from hdcore.views.table import STATUS_STYLE, run_table
 from hdcore.views.text import configuration_line, printable, shown, span
-from hdcore.typing import RunStatus
 
 FRAME_S = 0.25
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"  # synchronised update; terminals that do not know it ignore it
@@ -43,6 +43,7 @@ class LiveView(Progress):
         self._painter = Painter(stream or sys.stdout)
         self._clock = clock
         self._next = 0.0
+        self._is_closed = False
 
     def tick(self) -> None:
         now = self._clock()
@@ -56,8 +57,10 @@ class LiveView(Progress):
 
     def close(self) -> None:
         """Draw a last time and give the terminal back. Idempotent."""
-        self._draw(self._clock())
-        self._painter.close()
+        if not self._is_closed:
+            self._is_closed = True
+            self._draw(self._clock())
+            self._painter.close()
 
     def _draw(self, now: float) -> None:
         if self.spec is None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hdcore.observer import EndedRun
-from hdcore.views.progress import Progress, policy_line
 from hdcore.records import SweepSpec
-from hdcore.views.text import configuration_line, plural, printable, shown, span
 from hdcore.typing import RunStatus
+from hdcore.views.progress import Progress, policy_line
+from hdcore.views.text import configuration_line, plural, printable, shown, span
 
 if TYPE_CHECKING:
     from hdcore.store import StoredRun

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from hdcore.observer import EndedRun, Observer
 from hdcore.records import SweepSpec
-from hdcore.views.sparkline import Curve, Scale
 from hdcore.typing import Configuration, RunStatus
+from hdcore.views.sparkline import Curve, Scale
 
 if TYPE_CHECKING:
     from hdcore.store import StoredRun

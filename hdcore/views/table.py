@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from hdcore.typing import RunStatus
 from hdcore.views.progress import Row
 from hdcore.views.sparkline import Scale, sparkline
 from hdcore.views.text import printable, shown, span
-from hdcore.typing import RunStatus
 
 STATUS_STYLE = {
     RunStatus.QUEUED: "dim",
@@ -134,13 +133,9 @@ def _parameter_columns(rows: Sequence[Row]) -> list[_Column]:
     for name in names:
         values = [row.configuration.get(name) for row in rows]
         numeric = all(isinstance(value, int | float) for value in values)
-        cells = ["" if name not in row.configuration else _cell(row.configuration[name]) for row in rows]
+        cells = ["" if name not in row.configuration else shown(row.configuration[name], 3) for row in rows]
         columns.append(_Column(printable(name), cells, right=numeric, most=_WIDEST_PARAMETER))
     return columns
-
-
-def _cell(value: Any) -> str:
-    return shown(value) if value is not None else "None"
 
 
 def _devices(devices: Sequence[str]) -> str:

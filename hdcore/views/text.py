@@ -38,6 +38,11 @@ def shown(value: Any, digits: int = 4) -> str:
     return printable(str(value))
 
 
+def exact(value: Any) -> str:
+    """Return a value with all its digits, to be copied."""
+    return repr(value) if isinstance(value, float) else shown(value, 17)
+
+
 def configuration_line(configuration: Mapping[str, Any]) -> str:
     """Return ``lr=0.01 units=64``."""
     return " ".join(f"{printable(str(name))}={shown(value)}" for name, value in configuration.items())

@@ -61,7 +61,8 @@ def prepare_run(
 ) -> Launch:
     """Make a run's folder and everything that starting it needs.
 
-    What exists is kept: a second attempt finds the outputs and checkpoints of the first. The snapshot of the code
+    What exists is kept, but for a report file of this attempt of which nothing was consumed: a second attempt finds the
+    outputs and checkpoints of the first. The snapshot of the code
     has been made before (`snapshot_code`).
 
     Parameters

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hdcore.views.live import LiveView, Painter
 from hdcore.observer import EndedRun
+from hdcore.records import Limits, SweepSpec
+from hdcore.typing import Goal, RunStatus
+from hdcore.views.live import LiveView, Painter
 from hdcore.views.plain import PlainView, summary
 from hdcore.views.progress import ROWS_KEPT, Progress
-from hdcore.records import Limits, SweepSpec
 from hdcore.views.sparkline import BARS, Curve, Scale, sparkline
 from hdcore.views.text import configuration_line, printable, shown, span
-from hdcore.typing import Goal, RunStatus
 
 sys.path.insert(0, os.path.dirname(__file__))
 from vt import Screen
@@ -29,7 +29,9 @@ from vt import Screen
 floats = st.floats(allow_nan=True, allow_infinity=True)
 
 
-def make_spec(runs: int = 20, goal: Goal = Goal.MAXIMIZE, parameters: int = 2, timeout_s: float | None = None) -> SweepSpec:
+def make_spec(
+    runs: int = 20, goal: Goal = Goal.MAXIMIZE, parameters: int = 2, timeout_s: float | None = None
+) -> SweepSpec:
     return SweepSpec(
         name="demo",
         space={f"p{i}": ["uniform", [0, 1]] for i in range(parameters)},
@@ -45,7 +47,9 @@ def begin(view: Progress, **spec: object) -> None:
     view.sweep_started(make_spec(**spec), Path("/x/sweeps/demo"), [], {})  # type: ignore[arg-type]
 
 
-def finish(view: Progress, number: int, value: float | None, status: RunStatus = RunStatus.COMPLETED, **more: object) -> None:
+def finish(
+    view: Progress, number: int, value: float | None, status: RunStatus = RunStatus.COMPLETED, **more: object
+) -> None:
     reason = more.get("reason")
     interval = None if value is None else 1
     view.run_ended(EndedRun(number, status, reason, value, interval, 1.5))  # type: ignore[arg-type]
@@ -170,7 +174,14 @@ def test_the_summary_names_best_run_configuration_folder_and_counts() -> None:
         finish(view, number, value, RunStatus.FAILED if value is None else RunStatus.COMPLETED, reason="exit code 3")
     view.sweep_ended(RunStatus.COMPLETED, "all runs done")
     text = "\n".join(summary(view))
-    for part in ("Completed, all runs done", "2 completed; 1 failed", "run 2, accuracy 0.9", "p0=0.5", "runs/0002", "exit code 3"):
+    for part in (
+        "Completed, all runs done",
+        "2 completed; 1 failed",
+        "run 2, accuracy 0.9",
+        "p0=0.5",
+        "runs/0002",
+        "exit code 3",
+    ):
         assert part in text
 
 

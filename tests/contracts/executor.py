@@ -7,13 +7,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from executors.helpers import events_until, make_launch, python, rows_of, run_to_end, start_and_wait
 
 from hdcore.errors import ExecutorError
 from hdcore.executors.base import Executor
 from hdcore.records import Launch, Reports, RunEnd, RunStarted
 from hdcore.typing import RunStatus
-
-from executors.helpers import events_until, make_launch, python, rows_of, run_to_end, start_and_wait
 
 REPORT = """
 import json, os, sys
@@ -98,7 +97,9 @@ class ExecutorContract:
         old = b'{"name": "loss", "value": -1}\n'
         Path(launch.report).write_bytes(old)
         with self.make(1) as executor:
-            _, events = run_to_end(executor, Launch(**{f: getattr(launch, f) for f in launch.__struct_fields__} | {"offset": len(old)}))
+            _, events = run_to_end(
+                executor, Launch(**{f: getattr(launch, f) for f in launch.__struct_fields__} | {"offset": len(old)})
+            )
         assert [row.value for row in rows_of(events)] == [0, 1]
 
     def test_a_number_can_come_again_with_another_attempt(self, tmp_path: Path) -> None:

@@ -82,7 +82,9 @@ class ScriptedExecutor:
 
     def _end(self, events: list[Event], launch: Launch, status: RunStatus, reason: str | None) -> None:
         del self.live[launch.number]
-        events.append(RunEnd(number=launch.number, attempt=launch.attempt, status=status, reason=reason, duration_s=0.5))
+        events.append(
+            RunEnd(number=launch.number, attempt=launch.attempt, status=status, reason=reason, duration_s=0.5)
+        )
 
 
 def bare_launch(number: int, attempt: int, configuration: dict[str, Any]) -> Launch:

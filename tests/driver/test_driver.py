@@ -7,7 +7,6 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +53,9 @@ class Witness(Observer):
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Iterator[Path]:
+def root(tmp_path: Path) -> Path:
     tmp_path.chmod(0o700)
-    yield tmp_path / "root"
+    return tmp_path / "root"
 
 
 def go(root: Path, spec: SweepSpec, executor: ScriptedExecutor, **more: Any) -> tuple[RunStatus, Witness]:
@@ -123,7 +122,7 @@ def test_the_policy_ends_a_run_at_the_interval_of_its_word(root: Path) -> None:
     status, _ = go(root, make_spec(3, policy=policy), executor)
     _, runs, _ = stored(root)
     assert status is RunStatus.COMPLETED
-    assert [run.status for run in runs] == [RunStatus.COMPLETED, RunStatus.COMPLETED, RunStatus.CANCELED]
+    assert [run.status for run in runs] == [RunStatus.COMPLETED, RunStatus.CANCELED, RunStatus.CANCELED]
     assert runs[2].reason == "median stopping at interval 2"
     assert runs[2].value == 2.0
 
@@ -289,7 +288,7 @@ def test_an_error_of_the_disk_is_one_line_and_ends_everything(root: Path) -> Non
 
     executor = ScriptedExecutor(lambda number, attempt: Play())
     with Store.create(root, make_spec(6), sweep_id="HD_test") as store:
-        with pytest.raises(StoreError, match="No space left on device.*hdcore resume s") as caught:
+        with pytest.raises(StoreError, match=r"No space left on device.*hdcore resume s") as caught:
             drive(store, executor, prepare=prepare)
         assert "\n" not in str(caught.value)
     assert executor.is_closed

@@ -1,25 +1,24 @@
 from __future__ import annotations
 
-import sys
-import types
+import shutil
+import subprocess
+from pathlib import Path
 
-try:
-    import hdcore.store.wire
-except ModuleNotFoundError:
-    import json
+import pytest
 
-    from hdcore.records import MetricRow
 
-    def parse_lines(data, now):
-        rows, consumed, dropped = [], data.rfind(b"\n") + 1, 0
-        for line in data[:consumed].splitlines():
-            try:
-                d = json.loads(line)
-                rows.append(MetricRow(d["name"], float(d["value"]), d.get("step"), None, now))
-            except (ValueError, KeyError, TypeError):
-                dropped += 1
-        return rows, consumed, dropped
+@pytest.fixture(autouse=True)
+def own_leases(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases of a test concern nobody else."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
 
-    module = types.ModuleType("hdcore.store.wire")
-    module.parse_lines = parse_lines
-    sys.modules["hdcore.store.wire"] = module
+
+@pytest.fixture(scope="session")
+def fake_nvml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with a libnvidia-ml.so.1 that the real binding loads; see fake_nvml/nvml.c."""
+    folder = tmp_path_factory.mktemp("fake-nvml")
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    assert compiler, "a C compiler built hdcore, so there is one"
+    source = Path(__file__).with_name("fake_nvml") / "nvml.c"
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(folder / "libnvidia-ml.so.1"), str(source)], check=True)
+    return folder

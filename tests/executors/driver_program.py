@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import executors.conftest  # noqa: F401
 from executors.helpers import make_launch
+
 from hdcore.executors.local import LocalExecutor
 
 if __name__ == "__main__":

@@ -10,13 +10,13 @@ import random
 import signal
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-
 from executors.helpers import (
     children_of,
     events_until,
@@ -28,6 +28,7 @@ from executors.helpers import (
     run_to_end,
     wait_for,
 )
+
 from hdcore.executors.leftovers import end_leftovers
 from hdcore.executors.local import LocalExecutor
 from hdcore.records import Launch, RunEnd
@@ -92,7 +93,7 @@ def test_the_process_looks_like_a_fresh_one(tmp_path: Path, monkeypatch: pytest.
         atexit.register(lambda: print("own exit handler"))
         print(os.getcwd() == str(tmp_path / "0000"), os.environ["MINE"], "ONLY_OF_THE_DRIVER" in os.environ)
         print(sys.stdin.read() == "", os.getsid(0) == os.getpid(), signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
-        open(os.environ["HDCORE_REPORT"] + ".random", "w").write(repr(random.random()))
+        Path(os.environ["HDCORE_REPORT"] + ".random").write_text(repr(random.random()))
 
     environment = {"PATH": os.environ["PATH"], "MINE": "é", "HDCORE_REPORT": str(tmp_path / "0000/reports.jsonl")}
     try:
@@ -154,10 +155,11 @@ def test_descendants_of_a_function_run_are_ended(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_a_function_run_are_found_by_name(tmp_path: Path) -> None:
-    with running(fork_and_stay, mark="of-a-function") as it:
+    mark = uuid.uuid4().hex
+    with running(fork_and_stay, mark=mark) as it:
         it.start(prepare(tmp_path))
         alive = numbers_in(tmp_path / "0000/pids", 2)
-        assert {leftover.pid for leftover in end_leftovers("of-a-function")} == set(alive)
+        assert {leftover.pid for leftover in end_leftovers(mark)} == set(alive)
         events_until(it, lambda event: isinstance(event, RunEnd))
 
 

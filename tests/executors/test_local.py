@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from contracts.executor import ExecutorContract
 from executors.helpers import (
     descendants,
@@ -25,8 +24,9 @@ from executors.helpers import (
     start_and_wait,
     wait_for,
 )
+
 from hdcore.errors import ExecutorError
-from hdcore.executors import tail
+from hdcore.executors import cpus, tail
 from hdcore.executors.cpus import THREAD_VARIABLES
 from hdcore.executors.local import LocalExecutor
 from hdcore.records import RunEnd, RunStarted
@@ -62,7 +62,10 @@ def test_two_hundred_quick_runs_are_all_accounted_for(tmp_path: Path) -> None:
 
 def test_arguments_and_environment_arrive_verbatim(tmp_path: Path) -> None:
     words = ["", " a  b ", "$(touch pwned)", "x\ny", "--help", "é\u202e", "'\"", "\udcff"]
-    code = "import os, sys; open('seen', 'wb').write(b'\\0'.join(os.fsencode(w) for w in [*sys.argv[1:], os.environ['ODD']]))"
+    code = """
+import os, sys
+open("seen", "wb").write(b"\\0".join(os.fsencode(word) for word in [*sys.argv[1:], os.environ["ODD"]]))
+"""
     with executor(1) as it:
         run_to_end(it, make_launch(tmp_path, argv=[*python(code), *words], environment={"ODD": "a=b\n"}))
     assert (tmp_path / "0000/seen").read_bytes() == b"\0".join(os.fsencode(word) for word in [*words, "a=b\n"])
@@ -107,7 +110,8 @@ def test_a_run_has_its_own_session_standard_signals_and_only_standard_streams(tm
     code = """
 import os, signal, sys
 blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-print(os.getsid(0) == os.getpid() == os.getpgrp(), not blocked, sys.stdin.read() == "", sorted(os.listdir("/proc/self/fd")))
+print(os.getsid(0) == os.getpid() == os.getpgrp(), not blocked, sys.stdin.read() == "")
+print(sorted(os.listdir("/proc/self/fd")))
 ignored = [line.split()[1] for line in open("/proc/self/status") if line.startswith("SigIgn")][0]
 print(int(ignored, 16) & (1 << signal.SIGHUP - 1 | 1 << signal.SIGTERM - 1))
 """
@@ -117,7 +121,7 @@ print(int(ignored, 16) & (1 << signal.SIGHUP - 1 | 1 << signal.SIGTERM - 1))
             run_to_end(it, make_launch(tmp_path, argv=python(code)))
     finally:
         signal.signal(signal.SIGHUP, signal_before)
-    assert (tmp_path / "0000/stdout.log").read_text() == "True True True ['0', '1', '2', '3']\n0\n"
+    assert (tmp_path / "0000/stdout.log").read_text() == "True True True\n['0', '1', '2', '3']\n0\n"
 
 
 def test_a_closed_executor_starts_nothing(tmp_path: Path) -> None:
@@ -144,6 +148,24 @@ def test_poll_returns_early_when_the_wake_descriptor_is_readable() -> None:
     finally:
         os.close(read)
         os.close(write)
+
+
+def test_running_out_of_descriptors_fails_the_run_and_not_the_sweep(tmp_path: Path) -> None:
+    with executor(2) as it:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        launch = make_launch(tmp_path)
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free + 2, hard))  # the report file and one end of the socket
+        try:
+            assert it.start(launch) == ()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        [end] = it.poll(0.0)
+        assert isinstance(end, RunEnd)
+        assert end.reason == "cannot start 'true': Too many open files"
+        assert it.capacity() == 2
+        assert run_to_end(it, make_launch(tmp_path, attempt=2))[0].status is RunStatus.COMPLETED
 
 
 # ---- timeout and cancel
@@ -211,6 +233,15 @@ def test_a_stopped_run_ends_at_its_timeout(tmp_path: Path) -> None:
     assert not is_alive(started.pid)
 
 
+def test_endless_times_are_allowed(tmp_path: Path) -> None:
+    with executor(1) as it:
+        it.start(make_launch(tmp_path, argv=IGNORE, timeout_s=float("inf")))
+        wait_for((tmp_path / "0000/ready").exists)
+        it.cancel(0, "stop", grace_s=float("inf"))
+        it.cancel(0, "stop", grace_s=-1)
+        assert events_until(it, lambda event: isinstance(event, RunEnd))[-1].status is RunStatus.CANCELED
+
+
 def test_a_run_canceled_before_it_began_ends_canceled(tmp_path: Path) -> None:
     with executor(1) as it:
         it.start(make_launch(tmp_path, argv=["sleep", "600"]))
@@ -262,16 +293,17 @@ def test_a_log_up_to_its_cap_is_kept_whole(tmp_path: Path, lines: int) -> None:
     assert end.log_dropped_bytes == 0
 
 
-def test_a_log_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+def test_a_log_that_is_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     target = tmp_path / "precious"
     target.write_text("keep")
-    launch = make_launch(tmp_path)
-    Path(launch.folder, "stdout.log").symlink_to(target)
+    launch = make_launch(tmp_path, argv=["echo", "text"])
+    log = Path(launch.folder, "stdout.log")
+    log.symlink_to(target)
     with executor(1) as it:
-        end, _ = run_to_end(it, launch)
-    assert end.reason is not None
-    assert end.reason.startswith("cannot write logs in")
+        run_to_end(it, launch)
     assert target.read_text() == "keep"
+    assert not log.is_symlink()
+    assert log.read_text() == "text\n"
 
 
 def test_a_full_disk_for_logs_does_not_stop_the_run(tmp_path: Path) -> None:
@@ -303,7 +335,7 @@ WRITE = "import os\nfd = os.open(os.environ['HDCORE_REPORT'], os.O_WRONLY | os.O
 
 def test_a_backlog_comes_in_bounded_chunks_each_row_once(tmp_path: Path) -> None:
     count = 60_000
-    code = WRITE + f"os.write(fd, b''.join(b'{{\"name\": \"loss\", \"value\": %d}}\\n' % k for k in range({count})))"
+    code = WRITE + f'os.write(fd, b\'\'.join(b\'{{"name": "loss", "value": %d}}\\n\' % k for k in range({count})))'
     with executor(1) as it:
         _, events = run_to_end(it, make_launch(tmp_path, argv=python(code)))
     assert [row.value for row in rows_of(events)] == list(range(count))
@@ -314,7 +346,9 @@ def test_a_backlog_comes_in_bounded_chunks_each_row_once(tmp_path: Path) -> None
 
 
 def test_reports_arrive_while_the_run_lives(tmp_path: Path) -> None:
-    code = WRITE + """
+    code = (
+        WRITE
+        + """
 import time
 os.write(fd, b'{"name": "loss", "value": 1}\\n')
 while not os.path.exists("go"):
@@ -322,6 +356,7 @@ while not os.path.exists("go"):
 os.write(fd, b'{"name": "loss", "value": 2}\\n')
 time.sleep(600)
 """
+    )
     with executor(1) as it:
         it.start(make_launch(tmp_path, argv=python(code)))
         first = events_until(it, lambda event: bool(rows_of([event])))
@@ -335,15 +370,19 @@ def test_reports_arrive_without_inotify(tmp_path: Path, monkeypatch: pytest.Monk
         raise OSError(24, "too many")
 
     monkeypatch.setattr(tail.shim, "watch_open", refuse)
-    self_contained = WRITE + "import time\nos.write(fd, b'{\"name\": \"loss\", \"value\": 1}\\n')\ntime.sleep(600)"
+    self_contained = WRITE + 'import time\nos.write(fd, b\'{"name": "loss", "value": 1}\\n\')\ntime.sleep(600)'
     with executor(1) as it:
         it.start(make_launch(tmp_path, argv=python(self_contained)))
         assert [row.value for row in rows_of(events_until(it, lambda event: bool(rows_of([event]))))] == [1]
 
 
-@pytest.mark.parametrize(("last", "values", "dropped"), [('{"name": "loss", "value": 2}', [1, 2], 0), ('{"name": "lo', [1], 1)])
-def test_an_unfinished_last_line_counts_if_it_is_whole(tmp_path: Path, last: str, values: list[int], dropped: int) -> None:
-    code = WRITE + f"os.write(fd, b'{{\"name\": \"loss\", \"value\": 1}}\\n' + {last.encode()!r})"
+@pytest.mark.parametrize(
+    ("last", "values", "dropped"), [('{"name": "loss", "value": 2}', [1, 2], 0), ('{"name": "lo', [1], 1)]
+)
+def test_an_unfinished_last_line_counts_if_it_is_whole(
+    tmp_path: Path, last: str, values: list[int], dropped: int
+) -> None:
+    code = WRITE + f'os.write(fd, b\'{{"name": "loss", "value": 1}}\\n\' + {last.encode()!r})'
     with executor(1) as it:
         _, events = run_to_end(it, make_launch(tmp_path, argv=python(code)))
     assert [row.value for row in rows_of(events)] == values
@@ -351,15 +390,22 @@ def test_an_unfinished_last_line_counts_if_it_is_whole(tmp_path: Path, last: str
 
 
 def test_a_line_longer_than_a_chunk_is_dropped_and_the_next_one_read(tmp_path: Path) -> None:
-    code = WRITE + f"os.write(fd, b'x' * {3 * tail.CHUNK_BYTES + 5} + b'\\n{{\"name\": \"loss\", \"value\": 1}}\\n')"
+    code = WRITE + f'os.write(fd, b\'x\' * {3 * tail.CHUNK_BYTES + 5} + b\'\\n{{"name": "loss", "value": 1}}\\n\')'
     with executor(1) as it:
         _, events = run_to_end(it, make_launch(tmp_path, argv=python(code)))
     assert [row.value for row in rows_of(events)] == [1]
     assert sum(getattr(event, "dropped", 0) for event in events) == 1
 
 
+def test_a_run_that_could_not_write_its_reports_has_failed(tmp_path: Path) -> None:
+    """The client sets the sticky bit of the report file while it holds reports that the disk had no room for."""
+    with executor(1) as it:
+        end, _ = run_to_end(it, make_launch(tmp_path, argv=["sh", "-c", 'chmod +t "$HDCORE_REPORT"']))
+    assert (end.status, end.reason, end.exit_code) == (RunStatus.FAILED, "reports lost: disk full", 0)
+
+
 def test_names_beyond_the_first_thousand_are_dropped_and_counted(tmp_path: Path) -> None:
-    code = WRITE + "os.write(fd, b''.join(b'{\"name\": \"n%d\", \"value\": 1}\\n' % (k % 1200) for k in range(2400)))"
+    code = WRITE + 'os.write(fd, b\'\'.join(b\'{"name": "n%d", "value": 1}\\n\' % (k % 1200) for k in range(2400)))'
     with executor(1) as it:
         _, events = run_to_end(it, make_launch(tmp_path, argv=python(code)))
     rows = rows_of(events)
@@ -371,30 +417,103 @@ def test_names_beyond_the_first_thousand_are_dropped_and_counted(tmp_path: Path)
 # ---- slots
 
 
-def test_threads_are_those_the_run_asks_for_unless_the_user_set_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_are_those_the_run_asks_for_unless_the_user_set_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in THREAD_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     with executor(1) as it:
         run_to_end(it, make_launch(tmp_path, argv=ENVIRONMENT, cpus=3, environment={"OMP_NUM_THREADS": "7"}))
     seen = environment_of(tmp_path / "0000")
-    assert {name: seen[name] for name in THREAD_VARIABLES} == dict.fromkeys(THREAD_VARIABLES, "3") | {"OMP_NUM_THREADS": "7"}
+    assert {name: seen[name] for name in THREAD_VARIABLES} == dict.fromkeys(THREAD_VARIABLES, "3") | {
+        "OMP_NUM_THREADS": "7"
+    }
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU cannot be shared out")
-def test_slots_have_disjoint_cpus_and_a_freed_one_is_used_again(tmp_path: Path) -> None:
-    code = "import os, time; open('cpus', 'w').write(repr(os.sched_getaffinity(0))); os.rename('cpus', 'done'); time.sleep(600)"
+AFFINITY = python("""
+import os, time
+with open("cpus.tmp", "w") as file:
+    file.write(" ".join(map(str, os.sched_getaffinity(0))))
+os.rename("cpus.tmp", "cpus")
+time.sleep(600)
+""")
+
+
+def test_each_slot_has_its_share_of_cpus_and_a_freed_one_is_used_again(tmp_path: Path) -> None:
+    usable = cpus.usable_cpus()
+    shares = [set(share) or os.sched_getaffinity(0) for share in cpus.shares(usable, 2, 1)]
     seen = []
     with executor(2) as it:
-        for number in range(2):
-            it.start(make_launch(tmp_path, number, python(code)))
-        for number in range(2):
-            wait_for((tmp_path / f"{number:04d}/done").exists)
-            seen.append(eval((tmp_path / f"{number:04d}/done").read_text()))
-        it.cancel(1, "free it")
-        events_until(it, lambda event: isinstance(event, RunEnd))
-        it.start(make_launch(tmp_path, 2, python(code)))
-        wait_for((tmp_path / "0002/done").exists)
-        seen.append(eval((tmp_path / "0002/done").read_text()))
-    assert not seen[0] & seen[1]
-    assert seen[0] | seen[1] <= os.sched_getaffinity(0)
-    assert seen[2] == seen[1]
+        for number in range(3):
+            if number == 2:
+                it.cancel(1, "free it")
+                events_until(it, lambda event: isinstance(event, RunEnd))
+            it.start(make_launch(tmp_path, number, AFFINITY))
+            wait_for((tmp_path / f"{number:04d}/cpus").exists)
+            seen.append({int(cpu) for cpu in (tmp_path / f"{number:04d}/cpus").read_text().split()})
+    assert seen == [shares[0], shares[1], shares[1]]
+
+
+@pytest.mark.parametrize(
+    ("count", "slots", "each", "shares"),
+    [
+        (4, 2, 1, [(0, 1), (2, 3)]),
+        (4, 4, 1, [(0,), (1,), (2,), (3,)]),
+        (5, 2, 2, [(0, 1), (2, 3)]),
+        (4, 5, 1, [()] * 5),  # more runs than CPUs: left alone
+        (4, 2, 3, [()] * 2),  # they ask for more than there is
+        (4, 1, 1, [()]),  # one run may use all
+    ],
+)
+def test_shares_are_disjoint_and_equal_or_absent(
+    count: int, slots: int, each: int, shares: list[tuple[int, ...]]
+) -> None:
+    assert cpus.shares(list(range(count)), slots, each) == shares
+
+
+@pytest.mark.parametrize(
+    ("files", "count"),
+    [
+        ({}, None),
+        ({"cpu.max": "max 100000\n"}, None),
+        ({"cpu.max": "100000 100000\n"}, 1),
+        ({"cpu.max": "5000 100000\n"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
+        ({"cpu/cpu.cfs_quota_us": "150000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 1),
+        ({"cpu.max": "nonsense\n"}, None),
+    ],
+)
+def test_a_containers_quota_bounds_the_cpus(tmp_path: Path, files: dict[str, str], count: int | None) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    every = os.sched_getaffinity(0)
+    usable = cpus.usable_cpus(cgroup=tmp_path)
+    assert len(usable) == (len(every) if count is None else count)
+    assert set(usable) <= every
+
+
+def test_cpus_of_one_core_stand_together(tmp_path: Path) -> None:
+    every = sorted(os.sched_getaffinity(0))
+    for k, cpu in enumerate(
+        every
+    ):  # the first half and the second half of the numbers are siblings, as on most machines
+        folder = tmp_path / f"cpu{cpu}/topology"
+        folder.mkdir(parents=True)
+        (folder / "physical_package_id").write_text("0\n")
+        (folder / "core_id").write_text(f"{-k}\n")
+    assert cpus.usable_cpus(sys=tmp_path, cgroup=tmp_path) == every[::-1]
+
+
+def test_a_second_sweep_leaves_the_affinity_alone_where_the_first_one_has_the_cpus(tmp_path: Path) -> None:
+    every = sorted(os.sched_getaffinity(0))
+    shares = cpus.shares(every, max(2, len(every)), 1)
+    with cpus.own(shares) as first, cpus.own(shares) as second:
+        assert first.shares == shares
+        assert second.shares == [()] * len(shares)
+    with cpus.own(shares) as third:
+        assert third.shares == shares
+
+
+def test_default_slots_are_cpus_by_cpus_of_a_run() -> None:
+    assert [cpus.default_slots(*pair) for pair in ((8, 1), (8, 3), (2, 4))] == [8, 2, 1]

@@ -8,12 +8,12 @@ import subprocess
 import sys
 import tempfile
 import traceback
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
 from executors.helpers import (
     children_of,
     descendants,
@@ -27,9 +27,12 @@ from executors.helpers import (
     start_and_wait,
     wait_for,
 )
-from hdcore.executors import local
+
+from hdcore.errors import ExecutorError
+from hdcore.executors import local, spawner
 from hdcore.executors.function import fork_spawner
 from hdcore.executors.leftovers import end_leftovers
+from hdcore.executors.local import LocalExecutor
 from hdcore.executors.spawner import Spawner
 from hdcore.records import RunEnd, RunStarted
 from hdcore.typing import RunStatus
@@ -46,10 +49,16 @@ def the_end(it: LocalExecutor) -> RunEnd:
 
 
 @contextmanager
-def driver(folder: Path, argv: list[str], mark: str = "mark") -> Iterator[subprocess.Popen[bytes]]:
+def driver(folder: Path, argv: list[str], mark: str = "") -> Iterator[subprocess.Popen[bytes]]:
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("driver_program.py")), str(folder), mark, *argv],
+        [
+            sys.executable,
+            str(Path(__file__).with_name("driver_program.py")),
+            str(folder),
+            mark or uuid.uuid4().hex,
+            *argv,
+        ],
         env={**os.environ, "PYTHONPATH": path},
     )
     try:
@@ -220,9 +229,26 @@ def test_a_run_handed_to_a_dying_spawner_is_started_once(tmp_path: Path) -> None
     assert (tmp_path / "0000/count").read_text() == "started\n"
 
 
+def test_a_cancel_holds_for_a_run_that_is_handed_over_again(tmp_path: Path) -> None:
+    with executor(1) as it:
+        os.kill(it._spawner.pid, signal.SIGSTOP)
+        it.start(make_launch(tmp_path, argv=["sleep", "600"]))
+        it.cancel(0, "stop")
+        os.kill(it._spawner.pid, signal.SIGKILL)
+        end = the_end(it)
+    assert (end.status, end.reason) == (RunStatus.CANCELED, "stop")
+
+
 def test_a_shim_killed_after_its_spawner_leaves_nothing_with_the_mark(tmp_path: Path) -> None:
     with executor(1) as it:
-        code = "import os, sys, time\nif os.fork() == 0: os.setsid()\nopen(sys.argv[1], 'a').write(f'{os.getpid()}\\n')\ntime.sleep(600)"
+        code = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+with open(sys.argv[1], "a") as file:
+    file.write(f"{os.getpid()} ")
+time.sleep(600)
+"""
         it.start(make_launch(tmp_path, argv=[*python(code), str(tmp_path / "pids")]))
         alive = numbers_in(tmp_path / "pids", 2)
         [shim] = children_of(it._spawner.pid)
@@ -247,10 +273,11 @@ def test_a_signal_to_the_shim_does_not_end_the_run(tmp_path: Path) -> None:
 
 
 def test_what_outlived_driver_spawner_and_shim_is_found_by_its_mark_and_ended(tmp_path: Path) -> None:
+    mark = uuid.uuid4().hex
     argv, pids = descendants(tmp_path, "stay")
-    stranger = subprocess.Popen(["sleep", "600"], env={**os.environ, "HDCORE_RUN": "mark2/0/1 other/0/1"})
+    stranger = subprocess.Popen(["sleep", "600"], env={**os.environ, "HDCORE_RUN": f"{mark}2/0/1 other/0/1"})
     try:
-        with driver(tmp_path, argv) as process:
+        with driver(tmp_path, argv, mark) as process:
             alive = numbers_in(pids, 5)
             [spawner] = numbers_in(tmp_path / "spawner", 1)
             for pid in [process.pid, spawner, *children_of(spawner)]:
@@ -258,11 +285,13 @@ def test_what_outlived_driver_spawner_and_shim_is_found_by_its_mark_and_ended(tm
             for pid in [*children_of(spawner), spawner, process.pid]:
                 os.kill(pid, signal.SIGKILL)
             process.wait()
-            without_mark = [p for p in alive if is_alive(p) and b"HDCORE_RUN" not in Path(f"/proc/{p}/environ").read_bytes()]
-            ended = {leftover.pid for leftover in end_leftovers("mark")}
+            without_mark = [
+                p for p in alive if is_alive(p) and b"HDCORE_RUN" not in Path(f"/proc/{p}/environ").read_bytes()
+            ]
+            ended = {leftover.pid for leftover in end_leftovers(mark)}
             assert not [pid for pid in alive if is_alive(pid) and pid not in without_mark]
             assert ended <= set(alive)
-            assert end_leftovers("mark") == []
+            assert end_leftovers(mark) == []
             assert stranger.poll() is None
     finally:
         stranger.kill()
@@ -271,22 +300,29 @@ def test_what_outlived_driver_spawner_and_shim_is_found_by_its_mark_and_ended(tm
             os.kill(pid, signal.SIGKILL)
 
 
-def test_leftovers_below_a_marked_process_are_ended_without_a_mark(tmp_path: Path) -> None:
+def test_leftovers_below_a_marked_process_are_ended_without_a_mark() -> None:
+    mark = uuid.uuid4().hex
     code = "import subprocess, sys; p = subprocess.Popen(['sleep', '600'], env={}); print(p.pid, flush=True); p.wait()"
-    parent = subprocess.Popen(python(code), env={**os.environ, "HDCORE_RUN": "outer/1/1 inner/0/1"}, stdout=subprocess.PIPE)
+    parent = subprocess.Popen(
+        python(code), env={**os.environ, "HDCORE_RUN": f"outer/1/1 {mark}/0/1"}, stdout=subprocess.PIPE
+    )
     assert parent.stdout is not None
     with parent:
         child = int(parent.stdout.readline())
-        ended = end_leftovers("inner", run=(0, 1))
+        ended = end_leftovers(mark, run=(0, 1))
         assert {leftover.pid for leftover in ended} == {parent.pid, child}
         assert "sleep 600" in {leftover.command for leftover in ended}
         assert parent.wait() == -signal.SIGKILL
 
 
-def test_the_caller_is_not_its_own_leftover(tmp_path: Path) -> None:
-    code = "from hdcore.executors.leftovers import end_leftovers; print(end_leftovers('mark'))"
+def test_the_caller_is_not_its_own_leftover() -> None:
+    mark = uuid.uuid4().hex
+    code = f"from hdcore.executors.leftovers import end_leftovers; print(end_leftovers('{mark}'))"
     result = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, "HDCORE_RUN": "mark/0/1", "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+        [sys.executable, "-c", code],
+        env={**os.environ, "HDCORE_RUN": f"{mark}/0/1", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
     )
     assert (result.returncode, result.stdout) == (0, "[]\n")
 
@@ -300,10 +336,11 @@ while [ $(wc -l < pids) -lt 3 ]; do sleep 0.01; done
 
 
 def as_nobody(base: Path) -> None:
-    """Start, end and look, in a process of another user."""
-    os.setgroups([])
-    os.setgid(65534)
-    os.setuid(65534)
+    """Start, end and look, in a process of another user; for who is no root, of this one."""
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
     # The interpreter may lie in a folder that only root can enter, so the spawner is a fork, as for functions.
     local.Spawner = lambda _: Spawner(lambda control, ours: fork_spawner(control, print, [ours.fileno()]))  # type: ignore[assignment,misc]
     with executor(1) as it:
@@ -315,10 +352,10 @@ def as_nobody(base: Path) -> None:
         assert the_end(it).signal == "SIGKILL"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 def test_an_ordinary_user_needs_nothing_more(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory() as base:  # pytest's own folder is closed to others
-        os.chown(base, 65534, 65534)
+        if os.geteuid() == 0:
+            os.chown(base, 65534, 65534)
         child = os.fork()
         if child == 0:
             code = 1
@@ -330,3 +367,21 @@ def test_an_ordinary_user_needs_nothing_more(tmp_path: Path) -> None:
             finally:
                 os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_spawner_that_cannot_live_is_given_up_with_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "broken.so"
+    broken.write_bytes(b"not a library")
+    with executor(1) as it:
+        monkeypatch.setattr(spawner.shim, "__file__", str(broken))
+        os.kill(it._spawner.pid, signal.SIGKILL)
+        end, _ = run_to_end(it, make_launch(tmp_path))
+        assert end.reason is not None
+        assert end.reason.startswith("cannot start 'true': the process that starts runs died: ImportError: ")
+        with pytest.raises(ExecutorError, match=r"died 10 times within 60 s: ImportError: .*broken\.so"):
+            events_until(it, lambda event: False)
+        with pytest.raises(ExecutorError, match="died 10 times"):
+            it.start(make_launch(tmp_path, 1))
+        assert it.capacity() == 1

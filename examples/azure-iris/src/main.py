@@ -35,7 +35,6 @@ def main() -> None:
     parser.add_argument("--gamma", default="scale")
     parser.add_argument("--coef0", type=float, default=0.0)
     parser.add_argument("--shrinking", type=truth, default=False)
-    parser.add_argument("--probability", type=truth, default=False)
     parser.add_argument("--tol", type=float, default=1e-3)
     parser.add_argument("--cache_size", type=float, default=1024)
     parser.add_argument("--class_weight", type=str, default=None)

@@ -1,0 +1,522 @@
+"""The command line as a user has it: real processes, their output, their exit codes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPORT = """
+import argparse, json, os, sys, time
+a = argparse.ArgumentParser()
+a.add_argument("--x", type=float)
+a.add_argument("--steps", type=int, default=3)
+a.add_argument("--pause", type=float, default=0)
+a.add_argument("--fail", default="")
+a.add_argument("--name", default="loss")
+a.add_argument("--hold", default="")
+o = a.parse_args()
+print("x is", o.x)
+print("to stderr", file=sys.stderr)
+with open(os.environ["HDCORE_REPORT"], "a") as file:
+    for k in range(1, o.steps + 1):
+        file.write(json.dumps({"name": o.name, "value": o.x + 1 / k, "step": 10 * k}) + "\\n")
+        file.flush()
+        time.sleep(o.pause)
+while o.hold and not os.path.exists(o.hold):
+    time.sleep(0.02)
+number = os.environ["HDCORE_RUN_ID"].rsplit("_", 1)[1]
+if number in o.fail.split(","):
+    sys.exit(3)
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    tmp_path.chmod(0o700)
+    (tmp_path / "train.py").write_text(REPORT)
+    return tmp_path
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("HDCORE")}
+    return {**kept, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "120", **more}
+
+
+def call(place: Path, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hdcore", *arguments],
+        cwd=place,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        stdin=subprocess.DEVNULL,
+        **more,
+    )
+
+
+def start(place: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "hdcore", *arguments],
+        cwd=place,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def until(condition: Callable[[], Any], limit_s: float = 60.0) -> Any:
+    """Wait for something that has to happen; the limit only keeps a broken program from hanging the tests."""
+    deadline = time.monotonic() + limit_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
+    return found
+
+
+def sweep_file(place: Path, arguments: str = "", runs: int = 4, concurrent: int = 2, **more: Any) -> Path:
+    limits = {"max_total_trials": runs, "max_concurrent_trials": concurrent, **more.pop("limits", {})}
+    document = {
+        "type": "sweep",
+        "name": "s",
+        "trial": {"command": f"python train.py --x ${{{{search_space.x}}}} {arguments}", "code": "."},
+        "search_space": {"x": {"type": "uniform", "min_value": 0, "max_value": 1}},
+        "sampling_algorithm": "random",
+        "objective": {"primary_metric": "loss", "goal": "minimize"},
+        "limits": limits,
+        "hdcore": {"seed": 11, **more.pop("hdcore", {})},
+        **more,
+    }
+    path = place / "sweep.yml"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def strict(text: str) -> Any:
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is not strict JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def show(place: Path, name: str = "s") -> Any:
+    done = call(place, "show", name, "--json")
+    assert done.returncode == 0, done.stderr
+    return strict(done.stdout)
+
+
+def one_line(done: subprocess.CompletedProcess[str], code: int, *parts: str) -> None:
+    assert done.returncode == code, done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("hdcore: ")
+    for part in parts:
+        assert part in done.stderr
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Living processes that carry a path below `folder` in their environment."""
+    wanted = os.fsencode(str(folder))
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and int(entry) != os.getpid():
+            try:
+                environ = Path("/proc", entry, "environ").read_bytes()
+                state = Path("/proc", entry, "stat").read_text().rsplit(")", 1)[1].split()[0]
+            except OSError:
+                continue
+            if b"HDCORE_REPORT=" + wanted in environ and state not in "ZX":
+                found.append(int(entry))
+    return found
+
+
+# ---------------------------------------------------------------------- to the end
+
+
+def test_a_sweep_runs_to_its_end_and_show_has_the_shape_of_the_interface(place: Path) -> None:
+    done = call(place, "run", str(sweep_file(place)))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Completed") == 5  # four runs and the sweep
+    assert "* best so far" in done.stdout
+    document = show(place)
+    interface = ["name", "id", "status", "goal", "primary_metric", "sampler", "policy", "limits", "best_run", "runs"]
+    assert set(interface) <= set(document)
+    assert document["limits"] == {
+        "max_total_runs": 4, "max_concurrent_runs": 2, "timeout_s": None, "run_timeout_s": None
+    }  # fmt: skip
+    assert document["policy"] is None
+    run = document["runs"][2]
+    expected = ["number", "id", "status", "reason", "attempt", "configuration", "value", "metrics", "devices"]
+    assert {*expected, "started", "ended", "duration_s"} <= set(run)
+    x = run["configuration"]["x"]
+    assert run["metrics"] == {"loss": [[10, x + 1], [20, x + 1 / 2], [30, x + 1 / 3]]}
+    assert run["value"] == x + 1 / 3
+    assert run["id"] == f"{document['id']}_2"
+    assert run["started"].endswith("Z")
+    best = min(document["runs"], key=lambda r: r["value"])
+    assert document["best_run"] == best["number"]
+
+    told = strict(call(place, "best", "s", "--json").stdout)
+    assert (told["number"], told["value"], told["interval"]) == (best["number"], best["value"], 3)
+    assert Path(told["folder"], "stdout.log").read_text() == f"x is {best['configuration']['x']}\n"
+
+    one = strict(call(place, "show", "s", "--run", "2", "--json").stdout)
+    assert [r["number"] for r in one["runs"]] == [2]
+    for people in (("show", "s"), ("show", "s", "--run", "1"), ("best", "s"), ("list",)):
+        assert call(place, *people).returncode == 0
+    (entry,) = strict(call(place, "list", "--json").stdout)
+    assert (entry["name"], entry["status"], entry["best_value"]) == ("s", "Completed", best["value"])
+
+
+def test_one_and_four_at_a_time_have_the_same_configurations(place: Path) -> None:
+    found = []
+    for slots in ("1", "4"):
+        root = place / f"root{slots}"
+        done = call(place, "run", str(sweep_file(place, runs=8)), "-j", slots, "--root", str(root), "--json")
+        document = strict(done.stdout)
+        assert {run["status"] for run in document["runs"]} == {"Completed"}
+        found.append([run["configuration"] for run in document["runs"]])
+    assert found[0] == found[1]
+
+
+def test_a_script_needs_no_file(place: Path) -> None:
+    done = call(
+        place, "run", "train.py", "--param", "x=uniform:0:1", "--metric", "loss", "--goal", "minimize",
+        "--max-runs", "3", "-j", "2", "--seed", "1", "--", "--steps", "2",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    document = show(place, "last")
+    assert document["name"] == "train"
+    assert [len(run["metrics"]["loss"]) for run in document["runs"]] == [2, 2, 2]
+    again = call(place, "run", "train.py", "--param", "x=uniform:0:1", "--metric", "loss", "--max-runs", "1")
+    assert again.returncode == 0
+    assert [entry["name"] for entry in strict(call(place, "list", "--json").stdout)] == ["train-2", "train"]
+
+
+def test_the_policy_stops_real_runs(place: Path) -> None:
+    policy = {"type": "bandit", "slack_amount": 0.0, "evaluation_interval": 1}
+    path = sweep_file(place, "--steps 40 --pause 0.05", runs=6, early_termination=policy)
+    done = call(place, "run", str(path))
+    assert done.returncode == 0, done.stderr
+    document = show(place)
+    stopped = [run for run in document["runs"] if run["status"] == "Canceled"]
+    assert stopped
+    for run in stopped:
+        interval = int(run["reason"].removeprefix("bandit at interval "))
+        assert interval <= len(run["metrics"]["loss"]) < 40
+    assert "stopped early by the policy" in done.stdout
+
+
+def test_failures_are_told_and_strict_makes_them_count(place: Path) -> None:
+    path = sweep_file(place, "--fail 1")
+    done = call(place, "run", str(path))
+    assert done.returncode == 0
+    assert "exit code 3" in done.stdout
+    assert show(place)["runs"][1]["reason"] == "exit code 3"
+    assert call(place, "run", str(path), "--name", "t", "--strict").returncode == 1
+    path = sweep_file(place, "--fail 0,1,2,3", name="all")
+    assert call(place, "run", str(path)).returncode == 1
+    assert show(place, "all")["status"] == "Failed"
+
+
+def test_a_failing_run_is_tried_again(place: Path) -> None:
+    line = '{"name": "loss", "value": 1}'
+    (place / "flaky.sh").write_text(f"[ $HDCORE_ATTEMPT = 2 ] && echo '{line}' >> $HDCORE_REPORT")
+    trial = {"command": "sh flaky.sh ${{search_space.x}}", "code": "."}
+    path = sweep_file(place, runs=2, hdcore={"retries": 1}, trial=trial)
+    assert call(place, "run", str(path)).returncode == 0
+    assert [(run["status"], run["attempt"]) for run in show(place)["runs"]] == [("Completed", 2)] * 2
+
+
+def test_a_metric_of_another_name_is_warned_about(place: Path) -> None:
+    done = call(place, "run", str(sweep_file(place, "--name Loss")))
+    assert done.returncode == 0
+    one_line(done, 0, "warning", "'loss'", "'Loss'")
+
+
+def test_time_limits_of_run_and_sweep(place: Path) -> None:
+    never = place / "never"
+    path = sweep_file(place, f"--hold {never}", runs=2, hdcore={"retries": 0})
+    text = json.loads(path.read_text())
+    text["limits"]["trial_timeout"] = 1
+    path.write_text(json.dumps(text))
+    done = call(place, "run", str(path))
+    document = show(place)
+    assert done.returncode == 1
+    assert {run["status"] for run in document["runs"]} == {"Failed"}
+    assert "timeout" in document["runs"][0]["reason"]
+
+
+# ---------------------------------------------------------------------- interruptions
+
+
+def test_killed_in_the_middle_and_resumed_the_table_is_the_same(place: Path) -> None:
+    whole = place / "whole"
+    path = sweep_file(place, "--pause 0.05", runs=12)
+    assert call(place, "run", str(path), "--root", str(whole)).returncode == 0
+    expected = strict(call(place, "show", "s", "--json", "--root", str(whole)).stdout)["runs"]
+
+    driver = start(place, "run", str(path))
+    finished = until(
+        lambda: (
+            (place / ".hdcore/sweeps/s").exists()
+            and [r for r in show(place)["runs"] if r["status"] == "Completed"][2:]
+            and show(place)["runs"]
+        )
+    )
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.communicate()
+    until(lambda: not processes_of(place / ".hdcore"))
+    dead = show(place)
+    assert dead["status"] == "Queued"
+    assert not [run for run in dead["runs"] if run["status"] == "Running"]
+    assert "hdcore resume s" in call(place, "show", "s").stdout
+
+    done = call(place, "resume", "s")
+    assert done.returncode == 0, done.stderr
+    resumed = show(place)["runs"]
+    for part in ("number", "configuration", "value", "metrics", "status"):
+        assert [run[part] for run in resumed] == [run[part] for run in expected]
+    for before in finished:
+        if before["status"] == "Completed":
+            assert resumed[before["number"]]["ended"] == before["ended"]
+            assert resumed[before["number"]]["attempt"] == 1
+    assert call(place, "resume", "s").returncode == 0  # nothing is left to do
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_runs_and_leaves_the_sweep_resumable(place: Path, number: int, code: int) -> None:
+    go = place / "go"
+    driver = start(place, "run", str(sweep_file(place, f"--hold {go}")))
+    until(lambda: (place / ".hdcore/sweeps/s").exists() and len(processes_of(place / ".hdcore")) >= 2)
+    os.kill(driver.pid, number)
+    out, err = driver.communicate(timeout=30)
+    assert driver.returncode == code
+    assert "Traceback" not in err
+    assert "hdcore resume s" in out
+    assert processes_of(place / ".hdcore") == []
+    assert {run["status"] for run in show(place)["runs"]} == {"Queued"}
+    go.touch()
+    assert call(place, "resume", "s").returncode == 0
+    assert [run["status"] for run in show(place)["runs"]] == ["Completed"] * 4
+
+
+def test_a_second_driver_is_refused_and_the_first_is_not_disturbed(place: Path) -> None:
+    go = place / "go"
+    driver = start(place, "run", str(sweep_file(place, f"--hold {go}")))
+    until(lambda: (place / ".hdcore/sweeps/s").exists() and processes_of(place / ".hdcore"))
+    one_line(call(place, "resume", "s"), 3, f"pid {driver.pid}")
+    assert show(place)["status"] == "Running"
+    go.touch()
+    driver.communicate(timeout=60)
+    assert driver.returncode == 0
+
+
+def test_runs_and_sweeps_are_canceled_from_another_process(place: Path) -> None:
+    driver = start(place, "run", str(sweep_file(place, f"--hold {place / 'never'}", runs=5)))
+    until(lambda: (place / ".hdcore/sweeps/s").exists() and len(show(place)["runs"]) >= 2)
+    assert call(place, "cancel", "s", "--run", "0").returncode == 0
+    until(lambda: show(place)["runs"][0]["status"] == "Canceled")
+    until(lambda: len(show(place)["runs"]) == 3)  # its place was taken
+    one_line(call(place, "cancel", "s", "--run", "77"), 2, "77")
+    assert call(place, "cancel", "s").returncode == 0
+    driver.communicate(timeout=60)
+    assert driver.returncode == 1  # no run completed
+    document = show(place)
+    assert document["status"] == "Canceled"
+    assert {(run["status"], run["reason"]) for run in document["runs"]} == {("Canceled", "canceled by user")}
+    assert "already" in call(place, "cancel", "s").stdout
+
+
+def test_a_sweep_without_a_driver_is_canceled_in_its_store(place: Path) -> None:
+    driver = start(place, "run", str(sweep_file(place, f"--hold {place / 'never'}")))
+    until(lambda: (place / ".hdcore/sweeps/s").exists() and len(show(place)["runs"]) >= 2)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.communicate()
+    assert call(place, "cancel", "s").returncode == 0
+    assert show(place)["status"] == "Canceled"
+    assert {run["status"] for run in show(place)["runs"]} == {"Canceled"}
+
+
+# ---------------------------------------------------------------------- what is refused
+
+
+def test_wrong_input_is_one_line_and_makes_nothing(place: Path) -> None:
+    path = sweep_file(place)
+    good = json.loads(path.read_text())
+    path.write_text(json.dumps({**good, "objective": {"primary_metric": "loss", "goal": "upwards"}}))
+    one_line(call(place, "run", str(path)), 2, "sweep.yml", "objective.goal")
+    one_line(call(place, "validate", str(path)), 2, "sweep.yml", "objective.goal")
+    path.write_text(json.dumps({**good, "trial": {**good["trial"], "code": "nowhere"}}))
+    one_line(call(place, "run", str(path)), 2, "trial.code", "nowhere")
+    noted = call(place, "validate", str(path))
+    assert noted.returncode == 0
+    assert "note: " in noted.stdout
+    one_line(call(place, "run", "nothing.yml"), 2, "nothing.yml")
+    one_line(call(place, "run", str(path), "--param", "x=uniform:0:1"), 2, "--param")
+    one_line(call(place, "run", "train.py"), 2, "--param")
+    one_line(call(place, "run", "train.py", "--param", "x=beta:0:1", "--metric", "m"), 2, "x")
+    one_line(call(place, "shwo", "s"), 2, "shwo", "show")
+    one_line(call(place, "show"), 2, "show")
+    one_line(call(place, "show", "s"), 2, "no sweeps")
+    assert not (place / ".hdcore").exists()
+
+
+def test_a_name_in_use_is_refused_with_a_hint(place: Path) -> None:
+    path = sweep_file(place, runs=1)
+    assert call(place, "run", str(path)).returncode == 0
+    one_line(call(place, "run", str(path)), 3, "hdcore resume s")
+    one_line(call(place, "show", "t"), 2, "'s'")
+    one_line(call(place, "best", "s", "--root", str(place / "other")), 2, "other")
+
+
+def test_a_damaged_store_is_refused(place: Path) -> None:
+    assert call(place, "run", str(sweep_file(place, runs=1))).returncode == 0
+    database = place / ".hdcore/sweeps/s/sweep.db"
+    database.write_bytes(b"hello" * 1000)
+    for command in (("show", "s"), ("resume", "s"), ("best", "s"), ("export", "s", "--format", "csv")):
+        one_line(call(place, *command), 3, "s")
+    listed = call(place, "list")
+    assert listed.returncode == 0
+    assert "damaged" in listed.stdout
+
+
+def test_a_full_disk_is_exit_code_4(place: Path) -> None:
+    import resource
+
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    path = sweep_file(place, "--steps 6000", runs=3)
+    done = call(place, "run", str(path), preexec_fn=small_files)
+    one_line(done, 4, "s")
+    assert call(place, "resume", "s").returncode == 0
+    assert {run["status"] for run in show(place)["runs"]} == {"Completed"}
+    assert {len(run["metrics"]["loss"]) for run in show(place)["runs"]} == {6000}
+
+
+def test_a_reader_that_leaves_early_is_no_error(place: Path) -> None:
+    assert call(place, "run", str(sweep_file(place, runs=1))).returncode == 0
+    command = f"{sys.executable} -m hdcore show s --json | head -c 10"
+    shell = ["bash", "-o", "pipefail", "-c", command]
+    done = subprocess.run(shell, cwd=place, env=environment(), capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+
+
+# ---------------------------------------------------------------------- logs and export
+
+
+def test_logs_are_printed_and_followed(place: Path) -> None:
+    go = place / "go"
+    driver = start(place, "run", str(sweep_file(place, f"--hold {go}", runs=1)))
+    until(lambda: (place / ".hdcore/sweeps/s").exists() and processes_of(place / ".hdcore"))
+    follower = start(place, "logs", "s", "0", "--follow")
+    assert follower.stdout is not None
+    assert follower.stdout.readline().startswith(("x is", "to stderr"))
+    assert follower.poll() is None
+    go.touch()
+    driver.communicate(timeout=60)
+    follower.communicate(timeout=60)
+    assert follower.returncode == 0
+    assert call(place, "logs", "s", "0", "--stderr").stdout == "to stderr\n"
+    assert call(place, "logs", "s", "0").stdout.startswith("x is 0.")
+    one_line(call(place, "logs", "s", "9"), 2, "9")
+
+
+def test_exports_hold_what_show_holds(place: Path) -> None:
+    space = {
+        "x": {"type": "uniform", "min_value": 0, "max_value": 1},
+        "opt": {"type": "choice", "values": ["sgd", "=1+1"]},
+    }
+    assert call(place, "run", str(sweep_file(place, runs=5, search_space=space))).returncode == 0
+    document = show(place)
+    assert call(place, "export", "s", "-o", "out.json").returncode == 0
+    assert strict((place / "out.json").read_text()) == document
+
+    text = call(place, "export", "s", "--format", "csv").stdout
+    rows = list(csv.DictReader(io.StringIO(text)))
+    for row, run in zip(rows, document["runs"], strict=True):
+        assert int(row["number"]) == run["number"]
+        assert float(row["parameter.x"]) == run["configuration"]["x"]
+        assert row["parameter.opt"].lstrip("'") == run["configuration"]["opt"]
+        assert not row["parameter.opt"].startswith("=")
+        assert float(row["metric.loss.best"]) == run["value"]
+        assert float(row["metric.loss.last"]) == run["metrics"]["loss"][-1][1]
+
+    import pyarrow.parquet as pq
+
+    assert call(place, "export", "s", "-o", "out.parquet").returncode == 0
+    table = pq.read_table(place / "out.parquet").to_pylist()
+    assert [row["parameter.x"] for row in table] == [run["configuration"]["x"] for run in document["runs"]]
+    one_line(call(place, "export", "s", "-o", "out.xyz"), 2, "format")
+    one_line(call(place, "export", "s", "-o", "nowhere/out.csv"), 4, "nowhere")
+
+
+def test_devices_are_listed(place: Path) -> None:
+    found = strict(call(place, "devices", "--json").stdout)
+    assert found["cpus"] >= 1
+    assert call(place, "devices").stdout.startswith(f"{found['cpus']} CPU")
+
+
+# ---------------------------------------------------------------------- a person at a terminal
+
+
+def test_the_live_table_of_a_real_sweep_on_a_real_terminal(place: Path) -> None:
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    sys.path.insert(0, str(Path(__file__).parent))
+    from vt import Screen
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    path = sweep_file(place, "--pause 0.2", runs=6)
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "hdcore", "run", str(path)],
+        cwd=place,
+        env={**environment(TERM="xterm-256color"), "COLUMNS": ""},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    import codecs
+
+    screen, decoder = Screen(100, 24), codecs.getincrementaldecoder("utf-8")()
+    seen = []
+    while True:
+        try:
+            data = os.read(ours, 1 << 16)
+        except OSError:  # the other end is closed
+            break
+        if not data:
+            break
+        screen.feed(decoder.decode(data))
+        seen.append(screen.text())
+    os.close(ours)
+    assert driver.wait(60) == 0
+    assert screen.unknown == []
+    assert any("2 running" in text and "Running" in text for text in seen)
+    final = screen.text()
+    assert "6/6 runs" in final
+    assert "best" in final
+    assert final.count("Completed") >= 7
+    assert "hdcore show s" in final
+    assert screen.cursor_shown
