@@ -103,8 +103,9 @@ class BayesianSampler:
         if table.n == self._synced:
             return
         new = encoded[self._synced :]
+        is_own = ~table.earlier[self._synced :]
         self._model_rows = np.concatenate([self._model_rows[: self._synced], self._columns.to_model(new)])
-        self._seen.update(row.tobytes() for row in np.ascontiguousarray(new))
+        self._seen.update(row.tobytes() for row in new[is_own])
         self._synced = table.n
 
     def _next(
@@ -211,7 +212,7 @@ def settled(n: int, pending: int) -> int:
 
 
 def failure_weight(has_failed: BoolVector) -> float:
-    """How much failures count, from the last finished runs: some may be bad luck, many are a border to step back from."""
+    """How much failures count, from the last finished runs: one is bad luck, many are a border to step back from."""
     return 1.0 + 0.25 * float(np.count_nonzero(has_failed)) ** 2
 
 
