@@ -65,10 +65,11 @@ void acq_posterior(const acq_model *m, int count, const double *x, double *mean,
 /* v_b = A^-1 k(Z, x_b) into rows of v (count, ldv), and k itself into k unless NULL. */
 void acq_project(const acq_model *m, int count, const double *x, double *v, double *k, long ldv, double *work);
 
-/* Exact best `top` of `count` rows, best first: indices and values. Returns the exact evaluations it took.
+/* Best `top` of `count` rows, best first: indices and exact values; they are the exact best unless more than `limit`
+ * rows had to be looked at, in order of their bounds. Returns the exact evaluations it took.
  * `scratch` holds count + 8 d doubles, `order` count ints. */
-int acq_screen(const acq_model *m, int count, const double *x, int top, int *index, double *value, double *scratch,
-               int *order, double *work);
+int acq_screen(const acq_model *m, int count, const double *x, int top, int limit, int *index, double *value,
+               double *scratch, int *order, double *work);
 
 /* Rows from the prior: a Kronecker lattice with a random shift. */
 void acq_global(const acq_space *s, int count, uint64_t seed, double *x);

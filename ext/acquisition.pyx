@@ -64,7 +64,7 @@ cdef extern from "_acquisition.h" nogil:
     void acq_values(const acq_model* m, int count, const double* x, double* value, double* grad, double* work)
     void acq_posterior(const acq_model* m, int count, const double* x, double* mean, double* var, double* work)
     void acq_project(const acq_model* m, int count, const double* x, double* v, double* k, long ldv, double* work)
-    int acq_screen(const acq_model* m, int count, const double* x, int top, int* index, double* value,
+    int acq_screen(const acq_model* m, int count, const double* x, int top, int limit, int* index, double* value,
                    double* scratch, int* order, double* work)
     void acq_global(const acq_space* s, int count, uint64_t seed, double* x)
     void acq_local(const acq_space* s, const acq_model* m, int centres, const double* centre, int count, uint64_t seed,
@@ -209,11 +209,11 @@ cdef class Acquisition:
             acq_project(&self.m, <int>x.shape[0], &x[0, 0], &v[0, 0], out, v.shape[1], self.work)
 
     def screen(self, const double[:, ::1] x not None, int[::1] index not None, double[::1] value not None,
-               double[::1] scratch not None, int[::1] order not None):
-        """The exact best len(index) rows of `x`, best first; -1 where there are fewer. Returns exact evaluations."""
+               double[::1] scratch not None, int[::1] order not None, int limit=1 << 30):
+        """The best len(index) rows of `x`, best first; -1 where there are fewer. Returns exact evaluations."""
         cdef int evaluations
         with nogil:
-            evaluations = acq_screen(&self.m, <int>x.shape[0], &x[0, 0], <int>index.shape[0], &index[0], &value[0],
+            evaluations = acq_screen(&self.m, <int>x.shape[0], &x[0, 0], <int>index.shape[0], limit, &index[0], &value[0],
                                      &scratch[0], &order[0], self.work)
         return evaluations
 

@@ -308,7 +308,7 @@ static int climb(const acq_model *m, const acq_space *s, int B, double *x, doubl
                 memcpy(xb, t->to, (size_t)d * sizeof(double));
                 memcpy(t->g, t->g_to, (size_t)d * sizeof(double));
                 value[b] = values[i];
-                if (gain < 1e-7 || ++t->steps >= iterations)
+                if (gain < 1e-5 || ++t->steps >= iterations)
                     t->phase = 0;
                 else
                     aim(s, m, d, xb, t);

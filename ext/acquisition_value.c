@@ -408,8 +408,8 @@ static void sift(const double *key, int *heap, int size, int at) /* max-heap by 
     heap[at] = moving;
 }
 
-int acq_screen(const acq_model *m, int count, const double *x, int top, int *index, double *value, double *scratch,
-               int *order, double *work)
+int acq_screen(const acq_model *m, int count, const double *x, int top, int limit, int *index, double *value,
+               double *scratch, int *order, double *work)
 {
     double *bound = scratch, *rows = scratch + count; /* rows: LANES x d, gathered */
     double exact[LANES];
@@ -426,7 +426,7 @@ int acq_screen(const acq_model *m, int count, const double *x, int top, int *ind
     }
     for (int i = count / 2 - 1; i >= 0; i--)
         sift(bound, order, count, i);
-    while (left > 0 && (held < top || bound[order[0]] > value[held - 1])) {
+    while (left > 0 && (held < top || (bound[order[0]] > value[held - 1] && evaluations < limit))) {
         int lanes = 0;
         while (lanes < LANES && left > 0) {
             batch[lanes++] = order[0];

@@ -55,6 +55,7 @@ class Acquisition:
         value: FloatVector,
         scratch: FloatVector,
         order: npt.NDArray[np.int32],
+        limit: int = ...,
     ) -> int: ...
     def nearby(self, space: Space, centres: FloatMatrix, seed: int, x: FloatMatrix) -> None: ...
     def search(

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 EVERY = 100
 """Up to so many results each one is followed by a fit."""
 
-GROWTH = 0.02
-"""After that a fit is due when the results grew by this share."""
+FIT_GROWTH, FACTOR_GROWTH = 0.05, 0.02
+"""After that a fit is due when the results grew by the one share, and a factor by the other."""
 
 LARGEST_FIT = 400
 """Hyperparameters of more points come from so many: half of them the best, the others evenly spread in time."""
@@ -135,12 +135,12 @@ def length_centre(d: int) -> float:
     return math.log(0.205 * math.sqrt(d))
 
 
-def due(n: int) -> int:
-    """Number of results of the last fit that is due at n results."""
+def due(n: int, growth: float) -> int:
+    """Number of results at which a fit or factor was due last, when there are n."""
     if n <= EVERY:
         return n
     size = EVERY
-    while (after := size + max(1, int(GROWTH * size))) <= n:
+    while (after := size + max(1, int(growth * size))) <= n:
         size = after
     return size
 

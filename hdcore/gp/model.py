@@ -35,6 +35,9 @@ LARGEST_PENDING = 64
 BOUND_POINTS = 96
 """Points of the variance bound; fixed in the kernel (SUBSET)."""
 
+BOUND_LATER = 16
+"""Of these, places for points beyond the factor."""
+
 FEW = 128
 """Up to so many points exact values cost less than bounds."""
 
@@ -55,8 +58,10 @@ class Factor:
         A^-1 (y - mu).
     """
 
-    def __init__(self, fitted: Fitted, fits: Fits, clamp: FloatVector, X: FloatMatrix, y: FloatVector) -> None:
-        self.fitted, self.clamp = fitted, clamp
+    def __init__(
+        self, fitted: Fitted, fits: Fits, clamp: FloatVector, X: FloatMatrix, y: FloatVector, rows: IntVector
+    ) -> None:
+        self.fitted, self.clamp, self._rows = fitted, clamp, rows.copy()
         data = _active(merge(X, fitted.output(y)))
         n, d = data.n, len(clamp)
         self.n, self.d, self.data = n, d, data
@@ -87,6 +92,10 @@ class Factor:
         self._kept: dict[int, int] = {}
         self._K, self._V = np.zeros((16, ld)), np.zeros((16, ld))
         self._mean = np.zeros(16)
+
+    def is_of(self, fitted: Fitted, rows: IntVector) -> bool:
+        """True if it was made of this fit and these results."""
+        return self.fitted is fitted and np.array_equal(self._rows, rows)
 
     @property
     def told_mean(self) -> FloatVector:
@@ -124,13 +133,9 @@ class Factor:
                 del self._kept[row]
 
     def bound_rows(self) -> IntVector:
-        """Points of the variance bound: half of them the best, the rest spread."""
+        """Points of the variance bound: the best ones, since what is worth an exact look lies near them."""
         if self._bound_rows is None:
-            order = np.argsort(self.data.y, kind="stable")
-            best = order[: BOUND_POINTS // 3]
-            others = order[BOUND_POINTS // 3 :]
-            spaced = others[np.linspace(0, len(others) - 1, BOUND_POINTS - BOUND_POINTS // 3 - 16).astype(np.int64)]
-            self._bound_rows = np.unique(np.concatenate([best, spaced]))
+            self._bound_rows = np.sort(np.argsort(self.data.y, kind="stable")[: BOUND_POINTS - BOUND_LATER])
         return self._bound_rows
 
 

@@ -18,6 +18,12 @@ HALF = 512
 """Candidates from the prior, and as many around the best points."""
 
 GLOBAL_STARTS, LOCAL_STARTS = 6, 2
+SPARE_STARTS = 2
+"""Candidates beyond the number of starts that are ranked exactly, for those that lie too close."""
+
+LOOKS = 64
+"""Exact values a half at most: bounds sort well, but on scattered histories they prove little."""
+
 APART = 0.1
 """Starts are at least this far from each other, in length scales."""
 
@@ -57,13 +63,14 @@ class Proposer:
         starts: list[FloatVector] = []
         ranked: list[tuple[float, FloatVector]] = []
         for half, most in ((x[:HALF], GLOBAL_STARTS), (x[HALF:], LOCAL_STARTS)):
-            acquisition.screen(half, self._index[: 2 * most], self._value[: 2 * most], self._bounds, self._order)
+            index, value = self._index[: most + SPARE_STARTS], self._value[: most + SPARE_STARTS]
+            acquisition.screen(half, index, value, self._bounds, self._order, LOOKS)
             added = 0
-            for i, value in zip(self._index[: 2 * most].tolist(), self._value[: 2 * most].tolist(), strict=True):
+            for i, value_of_it in zip(index.tolist(), value.tolist(), strict=True):
                 if i < 0:
                     break
                 row = half[i]
-                ranked.append((value, row.copy()))
+                ranked.append((value_of_it, row.copy()))
                 if added < most and all(self._distance(model, row, other) > APART for other in starts):
                     starts.append(row)
                     added += 1

@@ -8,7 +8,7 @@ import numpy as np
 
 from hdcore._native import acquisition as _native
 from hdcore.gp.columns import Columns
-from hdcore.gp.fit import EVERY, Fits, due
+from hdcore.gp.fit import EVERY, FACTOR_GROWTH, FIT_GROWTH, Fits, due
 from hdcore.gp.model import FANTASIES, LARGEST_PENDING, Conditioned, Factor
 from hdcore.gp.propose import Proposer
 from hdcore.history import RowState
@@ -179,13 +179,14 @@ class _View:
         draws: FloatMatrix,
     ) -> Conditioned | None:
         """The model given all that is known; None if all values are equal."""
-        size = settled(len(told), len(rows_pending))
-        fitted = self._fits.at(size, X[told[:size]] if size > 400 else X[told], y, told)
+        fit_size, size = settled(len(told), len(rows_pending))
+        fitted = self._fits.at(fit_size, X[told[:fit_size]], y, told)
         if fitted is None:
             return None
         factor = self._factor
-        if factor is None or factor.fitted is not fitted:
-            factor = self._factor = Factor(fitted, self._fits, self._columns.clamp, X[told[:size]], y[:size])
+        if factor is None or not factor.is_of(fitted, told[:size]):
+            args = (X[told[:size]], y[:size], told[:size])
+            factor = self._factor = Factor(fitted, self._fits, self._columns.clamp, *args)
         later = told[size:]
         model = Conditioned(
             factor,
@@ -200,15 +201,16 @@ class _View:
         return model
 
 
-def settled(n: int, pending: int) -> int:
-    """Number of results in the factor when there are n and some runs are pending.
+def settled(n: int, pending: int) -> tuple[int, int]:
+    """Number of results in the fit and in the factor when there are n and some runs are pending.
 
     Above `EVERY`, results of as many runs as are pending are left out: when a run comes in late, it then rarely changes
     what the factor was made of.
     """
-    size = due(n)
-    lag = min(16, -(-pending // 8) * 8)
-    return size if n <= EVERY else max(EVERY, size - lag)
+    if n <= EVERY:
+        return n, n
+    reach = max(EVERY, n - min(16, -(-pending // 8) * 8))
+    return due(reach, FIT_GROWTH), due(reach, FACTOR_GROWTH)
 
 
 def failure_weight(has_failed: BoolVector) -> float:

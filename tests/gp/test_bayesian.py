@@ -173,6 +173,17 @@ def test_a_region_that_fails_is_left_for_the_best_one_that_does_not():
     assert np.median([(table.encoded[20:, 0] > 0.55).mean() for table in tables]) < 0.5
 
 
+def test_hundreds_of_results_are_served_at_any_number_and_alike_after_a_reload():
+    rng = np.random.default_rng(2)
+    live, table = bound(PLANE), RunTable(2)
+    for i in range(460):
+        table.append(rng.random(2))
+        table.finish(i, RowState.COMPLETED, -bowl(dict(zip("xy", table.encoded[i], strict=True))))
+        if i % 11 == 0 or i > 440:
+            proposed = live.propose(table, table.n, 1)
+    np.testing.assert_array_equal(proposed, bound(PLANE).propose(table, table.n, 1))
+
+
 def test_sixty_columns_and_many_results_are_served():
     space = SearchSpace({f"x{i}": uniform(0, 1) for i in range(60)})
     assert optimise(space, lambda c: sum(c.values()), 30).n == 30
