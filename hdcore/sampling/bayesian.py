@@ -23,6 +23,9 @@ ENUMERATED = 4096
 """Finite spaces up to this size are not searched: every remaining configuration is looked at."""
 
 
+STOPPED = 32
+"""Stopped runs, the latest ones, whose places count as tried."""
+
 RECENT = 10
 """Finished runs whose failures say how much failures are to be avoided."""
 
@@ -69,7 +72,9 @@ class BayesianSampler:
         finite = np.isfinite(value)
         told = np.flatnonzero((state == RowState.COMPLETED) & finite)
         failed = np.flatnonzero((state == RowState.FAILED) | ((state == RowState.COMPLETED) & ~finite))
-        pending = np.flatnonzero(state == RowState.PENDING)
+        # A stopped run has no final value; like a pending one it only says that its place has been tried.
+        stopped = np.flatnonzero(state == RowState.CANCELED)[-STOPPED:]
+        pending = np.sort(np.concatenate([np.flatnonzero(state == RowState.PENDING), stopped]))
         y = -value[told]
         weight = (
             failure_weight(np.isin(np.sort(np.concatenate([told, failed]))[-RECENT:], failed)) if len(failed) else 0
