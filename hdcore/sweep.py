@@ -143,8 +143,9 @@ def local_executor(
     from hdcore.executors.devices import Devices
     from hdcore.executors.local import LocalExecutor
 
+    wanted = slots or spec.limits.max_concurrent_runs
     return LocalExecutor(
-        slots=slots or spec.limits.max_concurrent_runs,
+        slots=None if wanted is None else min(wanted, spec.limits.max_total_runs),  # each slot costs memory
         devices=Devices.find(gpus),
         gpus_per_run=spec.gpus_per_run if isinstance(spec.gpus_per_run, int | float) else 1,
         cpus_per_run=spec.cpus_per_run,
@@ -409,7 +410,7 @@ def tune(
         raise
     with store:
         _watched(store, executor, None)
-        return Sweep(store.folder, function=function)
+        return Sweep(store.folder, function=_reporting(function, metric))
 
 
 def _watched(store: Store, executor: Executor | None, slots: int | None, *, is_resumed: bool = False) -> RunStatus:

@@ -49,7 +49,7 @@ def _driving_options(function: Any) -> Any:
 @click.option("--goal", metavar="maximize|minimize", help="What to do with it [default: maximize].")
 @click.option("--sampler", metavar="NAME", help="random, sobol, grid or bayesian [default: random].")
 @click.option("--policy", metavar="POLICY", help="As median:delay=5 or bandit:slack_factor=0.1.")
-@click.option("--max-runs", type=click.IntRange(min=1), metavar="N", help="Runs of a script [default: 20].")
+@click.option("--max-runs", type=click.IntRange(min=1), metavar="N", help="Runs of a script [default: 50].")
 @_driving_options
 @json_option
 @common_options
