@@ -40,8 +40,13 @@ class _Teller(Observer):
 # ---------------------------------------------------------------------- the life of a sweep
 
 
-def check_runnable(spec: SweepSpec) -> None:
+def check_runnable(spec: SweepSpec, gpus: str | None = None) -> None:
     """Raise what starting the sweep would raise, before anything of it exists.
+
+    Parameters
+    ----------
+    gpus : str, optional
+        GPUs that the sweep may use, as `Devices.find` takes them.
 
     Raises
     ------
@@ -56,6 +61,16 @@ def check_runnable(spec: SweepSpec) -> None:
         if getattr(spec, key):
             raise InputError("this version cannot start from earlier sweeps; leave it out", field=f"hdcore.{key}")
     Optimizer(spec.space, sampler=spec.sampler, goal=spec.goal, policy=spec.policy, seed=spec.seed)
+    if spec.gpus_per_run:
+        from hdcore.executors.devices import Devices
+
+        wanted = spec.gpus_per_run if isinstance(spec.gpus_per_run, int | float) else 1
+        devices = Devices.find(gpus)
+        if not devices.most_runs(wanted):
+            raise InputError(
+                f"{wanted:g} GPUs per run; there are {len(devices.alive)} that may be used",
+                field="hdcore.gpus_per_run",
+            )
 
 
 def new_sweep_id() -> str:

@@ -119,7 +119,11 @@ def run_command(
         has_name = name is not None
     for problem in missing_here(spec):
         raise problem
-    check_runnable(spec)
+    try:
+        check_runnable(spec, gpus)
+    except InputError as error:
+        error.source = error.source or target.name
+        raise
     if not has_name:
         spec = msgspec.structs.replace(spec, name=free_name(where, spec.name))
     for warning in spec.warnings:

@@ -362,6 +362,9 @@ def test_wrong_input_is_one_line_and_makes_nothing(place: Path) -> None:
     one_line(call(place, "validate", str(path)), 2, "sweep.yml", "objective.goal")
     path.write_text(json.dumps({**good, "trial": {**good["trial"], "code": "nowhere"}}))
     one_line(call(place, "run", str(path)), 2, "trial.code", "nowhere")
+    path.write_text(json.dumps({**good, "hdcore": {"gpus_per_run": 100}}))
+    one_line(call(place, "run", str(path)), 2, "sweep.yml", "hdcore.gpus_per_run", "may be used")
+    path.write_text(json.dumps({**good, "trial": {**good["trial"], "code": "nowhere"}}))
     noted = call(place, "validate", str(path))
     assert noted.returncode == 0
     assert "note: " in noted.stdout
