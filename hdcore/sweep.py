@@ -12,6 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from hdcore.errors import InputError, RefusedError, StateError
 from hdcore.observer import Observer
 from hdcore.records import BestRun, Limits, SweepSpec
@@ -88,8 +90,13 @@ def free_name(root: Path, wanted: str) -> str:
     return name
 
 
-def create_sweep(root: Path, spec: SweepSpec, *, sweep_id: str | None = None) -> Store:
+def create_sweep(root: Path, spec: SweepSpec, *, sweep_id: str | None = None, takes_free_name: bool = False) -> Store:
     """Make the folder of a sweep, its store and the snapshot of its code; the caller closes the store.
+
+    Parameters
+    ----------
+    takes_free_name : bool
+        Nobody chose the name: where it is in use, by a sweep that was just started too, the next free one is taken.
 
     Raises
     ------
@@ -98,7 +105,17 @@ def create_sweep(root: Path, spec: SweepSpec, *, sweep_id: str | None = None) ->
     """
     from hdcore.store import Store
 
-    store = Store.create(root, spec, sweep_id=sweep_id or new_sweep_id())
+    chosen = msgspec.structs.replace(spec, name=free_name(root, spec.name)) if takes_free_name else spec
+    while True:
+        try:
+            store = Store.create(root, chosen, sweep_id=sweep_id or new_sweep_id())
+            break
+        except RefusedError:
+            name = free_name(root, spec.name)
+            if not takes_free_name or name == chosen.name:
+                raise
+            chosen = msgspec.structs.replace(spec, name=name)
+    spec = chosen
     try:
         if not spec.function:
             from hdcore.workspace import snapshot_code
@@ -398,7 +415,7 @@ def tune(
     where = find_root(root)
     called = getattr(function, "__qualname__", type(function).__name__)
     spec = SweepSpec(
-        name=name or free_name(where, _legal_name(called)),
+        name=name or _legal_name(called),
         space=optimizer.space.to_json(),
         metric=metric,
         goal=optimizer.goal,
@@ -419,7 +436,7 @@ def tune(
     # The executor forks from this process: before the store has a connection that must not be shared.
     executor = local_executor(spec, sweep_id, function=_reporting(function, metric))
     try:
-        store = create_sweep(where, spec, sweep_id=sweep_id)
+        store = create_sweep(where, spec, sweep_id=sweep_id, takes_free_name=not name)
     except BaseException:
         executor.close()
         raise

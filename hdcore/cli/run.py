@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from hdcore.cli.common import common_options, is_terminal, json_option, write
 from hdcore.errors import InputError
@@ -85,7 +84,7 @@ def run_command(
     from hdcore.azure import load_sweep, missing_here, spec_from_script
     from hdcore.azure.reader import read_file
     from hdcore.store import find_root
-    from hdcore.sweep import check_runnable, create_sweep, free_name
+    from hdcore.sweep import check_runnable, create_sweep
 
     where = find_root(root)
     overrides = {
@@ -124,11 +123,9 @@ def run_command(
     except InputError as error:
         error.source = error.source or target.name
         raise
-    if not has_name:
-        spec = msgspec.structs.replace(spec, name=free_name(where, spec.name))
     for warning in spec.warnings:
         _warn(warning)
-    with create_sweep(where, spec) as store:
+    with create_sweep(where, spec, takes_free_name=not has_name) as store:
         return _drive(store, max_concurrent, gpus, no_live, strict, as_json, where)
 
 

@@ -423,6 +423,15 @@ def test_a_reader_that_leaves_early_is_no_error(place: Path) -> None:
 # ---------------------------------------------------------------------- logs and export
 
 
+def test_sweeps_started_at_once_take_names_of_their_own(place: Path) -> None:
+    options = ["--param", "x=uniform:0:1", "--metric", "loss", "--max-runs", "1", "--no-live"]
+    together = [start(place, "run", "train.py", *options) for _ in range(4)]
+    said = [process.communicate(timeout=60) for process in together]
+    assert [process.returncode for process in together] == [0] * 4, said
+    names = {entry["name"] for entry in json.loads(call(place, "list", "--json").stdout)}
+    assert names == {"train", "train-2", "train-3", "train-4"}
+
+
 def test_logs_are_followed_through_all_attempts(place: Path) -> None:
     script = """
         while [ ! -e go-$HDCORE_ATTEMPT ]; do sleep 0.02; done
