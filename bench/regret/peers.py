@@ -252,6 +252,10 @@ PEERS: dict[str, Make] = {
 }
 
 
+OWN = ("bayesian", "random", "sobol")
+"""Peers whose errors are ours and end a campaign."""
+
+
 def make_peer(name: str, space: hd.SearchSpace, seed: int, budget: int) -> Peer:
     """Return the sampler `name`, which may carry a label: ``bayesian@idea`` is ``bayesian`` under another name.
 

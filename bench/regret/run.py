@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from .peers import PEERS, PeerMissingError, make_peer
+from .peers import OWN, PEERS, PeerMissingError, make_peer
 from .problems import FAMILIES, HALVES, PROBLEMS, Problem
 
 BUDGETS = (25, 50, 100, 200)
@@ -110,6 +110,11 @@ def campaign(
                 except PeerMissingError as error:
                     print(error, flush=True)
                     peers.remove(peer)
+                    continue
+                except Exception as error:  # a peer's own error costs this run, not the campaign
+                    if peer.partition("@")[0] in OWN:
+                        raise
+                    print(f"{name} {peer} {seed} failed: {type(error).__name__}: {error}".splitlines()[0], flush=True)
                     continue
                 append_line(out, line)
                 added += 1
