@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 import hdcore as hd
+from hdcore.errors import ExhaustedError
 from hdcore.space import CONTINUOUS, ORDERED
 
 
@@ -47,7 +48,7 @@ class Hdcore:
     def ask(self) -> dict[str, Any]:
         try:
             self._run = self._optimizer.ask()
-        except hd.ExhaustedError as error:
+        except ExhaustedError as error:
             raise StopIteration from error
         return dict(self._run.configuration)
 
