@@ -116,6 +116,34 @@ def family_losses(table: Medians, subject: str, peers: Sequence[str]) -> dict[tu
     return losses
 
 
+def interval(
+    found: dict[tuple[str, str], dict[int, Line]], names: set[str], subject: str, budget: int, resamples: int = 200
+) -> tuple[float, float]:
+    """Nine tenths of the ratios that come out when the seeds of both sides are drawn again with replacement."""
+    at = str(budget)
+    pairs = []
+    for name in sorted(names):
+        sides = []
+        for peer in (subject, REFERENCE):
+            of_seed = found.get((name, peer), {}).values()
+            sides.append(np.array([PROBLEMS[name].regret(line["best"][at]) for line in of_seed if at in line["best"]]))
+        if all(map(len, sides)):
+            pairs.append(sides)
+    rng = np.random.default_rng(1)
+    logs = np.zeros(resamples)
+    for sides in pairs:
+        ours, theirs = (np.log(np.median(rng.choice(side, (resamples, len(side))), axis=1)) for side in sides)
+        logs += (ours - theirs) / len(pairs)
+    low, high = np.exp(np.quantile(logs, [0.05, 0.95]))
+    return float(low), float(high)
+
+
+def merge(found: dict[tuple[str, str], dict[int, Line]], path: Path) -> None:
+    """Write the lines that count, one for each (problem, peer, seed), in a fixed order."""
+    lines = [line for _, of_seed in sorted(found.items()) for _, line in sorted(of_seed.items())]
+    path.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
+
+
 def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     rows = [list(head), *map(list, rows)]
     widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
@@ -160,7 +188,10 @@ def _print_figures(title: str, figures: dict[str, Any], subject: str) -> None:
         ranks = sorted(((p, r) for p, r in figures["ranks"].items() if p != "pairs"), key=lambda item: item[1])
         print(f"mean rank over {figures['ranks']['pairs']} pairs: " + ", ".join(f"{p} {r:.2f}" for p, r in ranks))
     for budget, r in figures["ratio"].items():
-        print(f"regret over {REFERENCE}'s at {budget}: {r['value']:.2f} (geometric mean of {r['problems']} problems)")
+        print(
+            f"regret over {REFERENCE}'s at {budget}: {r['value']:.2f}, geometric mean of {r['problems']} problems "
+            f"(drawing seeds again: {r['low']:.2f} to {r['high']:.2f})"
+        )
     for place, f in figures["family"].items():
         print(f"family {place:15s} loss {100 * f['loss']:6.1f} % of the range, best peer {f['best']}")
 
@@ -176,9 +207,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--least", type=int, default=1, help="seeds that a peer needs on a pair to count there")
     parser.add_argument("--budgets", default="50,100,200", help="budgets of the table by problem and of the figures")
     parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--merge", type=Path, help="write the lines that count to this file and print nothing")
     options = parser.parse_args(arguments)
 
     found = collect((line for path in options.files for line in read_lines(path)), options.seeds)
+    if options.merge:
+        merge(found, options.merge)
+        return
     budgets = [int(text) for text in options.budgets.split(",")]
     table = {pair: row for pair, row in medians(found, options.least).items() if pair[1] in budgets}
     present = {peer for row in table.values() for peer in row}
@@ -215,6 +250,9 @@ def main(arguments: list[str] | None = None) -> None:
     for title, names in (("all problems", set(PROBLEMS)), *((f"half {h}", _half(h)) for h in HALVES)):
         part = {pair: row for pair, row in table.items() if pair[0] in names}
         figures[title] = summarise(part, options.subject, peers)
+        for budget, entry in figures[title]["ratio"].items():
+            low, high = interval(found, names, options.subject, int(budget))
+            entry.update(low=round(low, 3), high=round(high, 3))
         if any(options.subject in row for row in part.values()):
             _print_figures(title, figures[title], options.subject)
         elif figures[title]["ranks"]:
