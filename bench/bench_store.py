@@ -20,8 +20,8 @@ import pytest
 
 from hdcore.records import Limits, Reports, SweepSpec
 from hdcore.store import Store, StoreReader, parse_lines
+from hdcore.store.batch import BATCH_ROWS
 from hdcore.store.check import schema_sql
-from hdcore.store.sqlite import BATCH_ROWS
 from hdcore.typing import Goal, RunStatus
 
 RUNS, REPORTS = 8, 12_500

@@ -48,6 +48,9 @@ void hd_sobol_block(const uint32_t *directions, const uint64_t *keys, uint64_t s
 /* One column of a block. */
 void hd_decode_block(const hd_column *column, const double *u, double *value, int64_t rows);
 void hd_level_block(const hd_column *column, const double *u, int64_t *level, int64_t rows);
+/* out[i] = the level's item of a table, `size` bytes each. */
+void hd_gather_block(const hd_column *column, const double *u, const uint8_t *table, int64_t size, uint8_t *out,
+                     int64_t rows);
 void hd_snap_block(const hd_column *column, double *u, int64_t rows);
 double hd_decode_one(const hd_column *column, double u);
 double hd_encode_one(const hd_column *column, double value);

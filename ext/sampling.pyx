@@ -4,7 +4,7 @@ The arithmetic is in ``sampling_*.c`` and ``_math.h``; here are the loops over b
 (`hdcore.space.encoding`, `hdcore.sampling`) have checked shapes, dtypes and order.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.math cimport NAN
 
@@ -28,10 +28,18 @@ cdef extern from "_sampling.h" nogil:
                         double *out)
     void hd_decode_block(const hd_column *column, const double *u, double *value, int64_t rows)
     void hd_level_block(const hd_column *column, const double *u, int64_t *level, int64_t rows)
+    void hd_gather_block(const hd_column *column, const double *u, const uint8_t *table, int64_t size, uint8_t *out,
+                         int64_t rows)
     void hd_snap_block(const hd_column *column, double *u, int64_t rows)
     double hd_decode_one(const hd_column *column, double u)
     double hd_encode_one(const hd_column *column, double value)
     void hd_math_block(int which, const double *x, double *y, int64_t n)
+
+
+ctypedef struct hd_target:
+    uint8_t *out
+    Py_ssize_t size
+    const uint8_t *table
 
 
 cdef class Streams:
@@ -197,6 +205,8 @@ cdef class Plan:
     def snap(self, double[:, ::1] encoded not None):
         """Move encoded rows, shape (n, d), to the points that stand for what they decode to; in place."""
         cdef Py_ssize_t n = encoded.shape[0], at = 0, rows
+        if self.d == 0:
+            return
         with nogil:
             while at < n:
                 rows = min(n - at, <Py_ssize_t>HD_BLOCK)
@@ -215,34 +225,55 @@ cdef class Plan:
                 self._snap(&out[at, 0], rows)
                 at += rows
 
-    def sample(self, Streams streams not None, uint64_t start, double[:, ::1] values not None,
-               int64_t[:, ::1] levels not None, const int64_t[::1] place not None):
-        """Draw and decode without the detour over the encoded matrix.
+    def sample(self, Streams streams not None, uint64_t start, Py_ssize_t n, list outputs not None,
+               list tables not None):
+        """Draw and decode runs start … start + n - 1 without the detour over the encoded matrix.
 
         Parameters
         ----------
-        values : buffer of float64, shape (d1, n)
-            Takes one row a column whose value is a number.
-        levels : buffer of int64, shape (d2, n)
-            Takes one row a column that has levels.
-        place : buffer of int64, shape (d,)
-            Row of `values` (for columns with levels: of `levels`) for each column.
+        outputs : list of d buffers of uint8, shape (n * item size,)
+            Memory of the column's values: float64; int64 for levels; items of the table.
+        tables : list of d buffers of uint8 or None
+            Options of a choice in order of levels; None leaves its levels.
         """
-        cdef Py_ssize_t n = max(values.shape[1], levels.shape[1]), at = 0, rows, j
-        cdef double *drawn = <double *>malloc((self.d + 1) * HD_BLOCK * sizeof(double))
-        if drawn == NULL:
-            raise MemoryError("no memory for a block of draws")
-        with nogil:
-            while at < n:
-                rows = min(n - at, <Py_ssize_t>HD_BLOCK)
-                hd_stream_block(&streams.seed, start + at, 0, rows, self.d, drawn, 1, HD_BLOCK)
-                for j in range(self.d):
-                    if self.columns[j].op == HD_LEVELS:
-                        hd_level_block(&self.columns[j], drawn + j * HD_BLOCK, &levels[place[j], at], rows)
-                    else:
-                        hd_decode_block(&self.columns[j], drawn + j * HD_BLOCK, &values[place[j], at], rows)
-                at += rows
-        free(drawn)
+        cdef Py_ssize_t at = 0, rows, j
+        cdef uint8_t[::1] output
+        cdef const uint8_t[::1] table
+        cdef hd_target *targets
+        cdef double *drawn
+        if n == 0 or self.d == 0:
+            return
+        targets = <hd_target *>calloc(self.d, sizeof(hd_target))
+        drawn = <double *>malloc(self.d * HD_BLOCK * sizeof(double))
+        try:
+            if targets == NULL or drawn == NULL:
+                raise MemoryError("no memory for a block of draws")
+            for j in range(self.d):
+                output = outputs[j]
+                targets[j].out, targets[j].size = &output[0], output.shape[0] // n
+                if tables[j] is not None:
+                    table = tables[j]
+                    targets[j].table = &table[0]
+            with nogil:
+                while at < n:
+                    rows = min(n - at, <Py_ssize_t>HD_BLOCK)
+                    hd_stream_block(&streams.seed, start + at, 0, rows, self.d, drawn, 1, HD_BLOCK)
+                    for j in range(self.d):
+                        self._decode_to(j, &targets[j], drawn + j * HD_BLOCK, at, rows)
+                    at += rows
+        finally:
+            free(targets)
+            free(drawn)
+
+    cdef void _decode_to(self, Py_ssize_t j, hd_target *target, double *drawn, Py_ssize_t at,
+                         Py_ssize_t rows) noexcept nogil:
+        cdef uint8_t *out = target.out + at * target.size
+        if target.table != NULL:
+            hd_gather_block(&self.columns[j], drawn, target.table, target.size, out, rows)
+        elif self.columns[j].op == HD_LEVELS:
+            hd_level_block(&self.columns[j], drawn, <int64_t *>out, rows)
+        else:
+            hd_decode_block(&self.columns[j], drawn, <double *>out, rows)
 
     cdef void _snap(self, double *encoded, Py_ssize_t rows) noexcept nogil:
         cdef Py_ssize_t i, j

@@ -186,6 +186,22 @@ HD_CLONES void hd_level_block(const hd_column *column, const double *restrict u,
         out[i] = (int64_t)level(c, HD_LEVELS, u[i]);
 }
 
+#define GATHER(SIZE)                                                                                                   \
+    for (int64_t i = 0; i < rows; i++)                                                                                 \
+        memcpy(out + i * (SIZE), table + levels[i] * (SIZE), (size_t)(SIZE));
+
+void hd_gather_block(const hd_column *column, const double *restrict u, const uint8_t *restrict table, int64_t size,
+                     uint8_t *restrict out, int64_t rows)
+{
+    int64_t levels[HD_BLOCK];
+    hd_level_block(column, u, levels, rows);
+    switch (size) { /* a constant size makes memcpy one move */
+    case 8: GATHER(8) break;
+    case 16: GATHER(16) break;
+    default: GATHER(size)
+    }
+}
+
 HD_CLONES void hd_middle_block(const hd_column *column, double *restrict u, double *restrict levels, int64_t rows)
 {
     const hd_column copy = *column, *c = &copy;

@@ -13,12 +13,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import msgspec
 
 from hdcore.engine import Optimizer
-from hdcore.errors import HdcoreError, StoreError
+from hdcore.errors import ExecutorError, HdcoreError, StoreError
 from hdcore.observer import EndedRun, Observer
 from hdcore.records import Event, Launch, Reports, RunEnd, RunStarted, SweepSpec
 from hdcore.signals import StopSignals
@@ -100,10 +100,14 @@ def drive(
     ------
     StoreError
         If the disk or the store failed; the sweep can be resumed.
+    ExecutorError
+        If no run can start any more (every GPU is gone); the sweep can be resumed.
     """
     control = ControlReader(store.folder)
     try:
-        driver = _Driver(store, executor, control, prepare or _workspace_of(store), observer or Observer(), stop, slots, clock)
+        driver = _Driver(
+            store, executor, control, prepare or _workspace_of(store), observer or Observer(), stop, slots, clock
+        )
         return driver.run()
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
@@ -201,12 +205,21 @@ class _Driver:
             is_served = self._start(chosen)
             if not self.flights and (self.last_words is not None or not (self.waiting or self._may_ask())):
                 return self._close()
+            if not self.flights and (why := self.executor.blocked()) is not None:
+                self._give_up(why)
             self.store.tick(now)
             self.observer.tick()
             patience = TURN_S if is_served else 0.0
 
     def _may_ask(self) -> bool:
         return self.asked < self.spec.limits.max_total_runs and not self.optimizer.exhausted
+
+    def _give_up(self, why: str) -> NoReturn:
+        """End the driver: nothing runs, and nothing can start any more. The sweep waits for `resume`."""
+        name = self.spec.name
+        self.store.set_sweep(RunStatus.QUEUED, why, time.time())
+        self.store.flush()
+        raise ExecutorError(f"sweep {name}: no run can start: {why}; mend that, then `hdcore resume {name}`")
 
     def _close(self) -> RunStatus:
         if self.stopped:
@@ -319,6 +332,13 @@ class _Driver:
             self.observer.run_requeued(number, _STOPPED)
             self.waiting.append((number, flight.configuration, flight.attempt))
             return
+        if event.are_reports_lost:
+            self.store.requeue_run(number, "disk full")
+            self.store.flush()
+            raise StoreError(
+                f"sweep {self.spec.name}: the disk is full, run {number} could not report;"
+                f" make room, then `hdcore resume {self.spec.name}`"
+            )
         if event.status is RunStatus.FAILED and self._may_retry(number):
             self.failures[number] = self.failures.get(number, 0) + 1
             self.optimizer.restart(number)

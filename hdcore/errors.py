@@ -83,22 +83,3 @@ class RefusedError(StoreError):
 
 class ExecutorError(HdcoreError, RuntimeError):
     """A run could not be started or ended."""
-
-
-class RunFailed(HdcoreError, RuntimeError):
-    """A run ended badly.
-
-    Attributes
-    ----------
-    exit_code_of_run : int or None
-    signal : str or None
-    log_tail : str
-    """
-
-    def __init__(
-        self, message: str, *, exit_code_of_run: int | None = None, signal: str | None = None, log_tail: str = ""
-    ) -> None:
-        super().__init__(message)
-        self.exit_code_of_run = exit_code_of_run
-        self.signal = signal
-        self.log_tail = log_tail

@@ -147,8 +147,8 @@ class RunTable:
         self._encoded = doubled(self._encoded, np.nan)  # type: ignore[assignment]
         self._state = doubled(self._state, 0)  # type: ignore[assignment]
         self._source = doubled(self._source, 0)  # type: ignore[assignment]
-        self._value = doubled(self._value, np.nan)  # type: ignore[assignment]
-        self._best = doubled(self._best, -np.inf)  # type: ignore[assignment]
+        self._value = doubled(self._value, np.nan)
+        self._best = doubled(self._best, -np.inf)
         self._total = doubled(self._total, 0)  # type: ignore[assignment]
         self._finite = doubled(self._finite, 0)  # type: ignore[assignment]
         self._intervals = doubled(self._intervals, 0)  # type: ignore[assignment]

@@ -79,7 +79,8 @@ class InputSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes
     ----------
     type : str
-        ``literal`` (number, bool, string in `value`) or Azure's ``uri_file``, ``uri_folder``, ``mltable``, ``mlflow_model``.
+        ``literal`` (number, bool, string in `value`) or Azure's ``uri_file``, ``uri_folder``, ``mltable``,
+        ``mlflow_model``.
     path : str or None
         As written in the file; a cloud path (``azureml:``, ``wasbs://``, ``https://``) has to be replaced by `local`.
     local : str or None
@@ -238,6 +239,8 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
         ``exit code 3``, ``signal SIGSEGV``, ``run timeout of 60 s``, the text given to `cancel`, …
     log_dropped_bytes : int
         Bytes of stdout and stderr beyond the cap.
+    are_reports_lost : bool
+        The disk was full: the run could not write all its reports, so it has to run again.
     """
 
     number: int
@@ -248,6 +251,7 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
     signal: str | None = None
     duration_s: float = 0.0
     log_dropped_bytes: int = 0
+    are_reports_lost: bool = False
 
 
 Event: TypeAlias = RunStarted | Reports | RunEnd

@@ -103,6 +103,7 @@ def run_sweep(
     observer: Observer | None = None,
     stop: StopSignals | None = None,
     executor: Executor | None = None,
+    is_resumed: bool = False,
 ) -> RunStatus:
     """Drive a sweep in this process until it ends or is stopped.
 
@@ -114,10 +115,12 @@ def run_sweep(
         ``"none"``, or indices and UUIDs that bound the devices; by default all that are visible.
     executor : Executor, optional
         Instead of one made here.
+    is_resumed : bool
+        An earlier driver may have left processes, if it and their supervisors were killed at once; they are ended.
     """
     from hdcore.driver import drive
 
-    if store.runs():  # only a sweep that has had a driver can have left processes behind
+    if is_resumed:
         from hdcore.executors.leftovers import end_leftovers
 
         ended = end_leftovers(store.sweep_id)
@@ -299,7 +302,7 @@ class Sweep:
                 executor.close()
             raise
         with store:
-            return _watched(store, executor, max_concurrent)
+            return _watched(store, executor, max_concurrent, is_resumed=True)
 
     def cancel(self, run: int | None = None) -> str:
         """Cancel the sweep, or one run; returns what was done."""
@@ -409,12 +412,12 @@ def tune(
         return Sweep(store.folder, function=function)
 
 
-def _watched(store: Store, executor: Executor | None, slots: int | None) -> RunStatus:
+def _watched(store: Store, executor: Executor | None, slots: int | None, *, is_resumed: bool = False) -> RunStatus:
     """Drive a sweep under Python's usual meaning of Ctrl-C."""
     from hdcore.signals import StopSignals
 
     with StopSignals() as stop:
-        status = run_sweep(store, executor=executor, slots=slots, observer=_Teller(), stop=stop)
+        status = run_sweep(store, executor=executor, slots=slots, observer=_Teller(), stop=stop, is_resumed=is_resumed)
     if status is RunStatus.QUEUED and stop.first is not None:
         raise KeyboardInterrupt(f"sweep {store.spec.name!r} was stopped; it can be resumed")
     return status

@@ -29,7 +29,7 @@ class Goal(Enum):
 
     @classmethod
     def parse(cls, value: object) -> Goal:
-        """Read a goal from a `Goal`, any enum with such a value (Azure's `PrimaryMetricGoal`), or a word in any case."""
+        """Read a goal from a `Goal`, another enum with such a value (Azure's), or a word in any case."""
         if isinstance(value, cls):
             return value
         word = value.value if isinstance(value, Enum) else value

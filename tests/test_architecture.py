@@ -32,7 +32,8 @@ MAY_IMPORT = {
     "views": {"observer", "space"},
     "document": {"store"},
     "sweep": {
-        "document", "driver", "engine", "executors", "observer", "policies", "sampling", "signals", "space", "store", "workspace",
+        "document", "driver", "engine", "executors", "observer", "policies", "sampling", "signals", "space",
+        "store", "workspace",
     },
     "cli": {"azure", "document", "executors", "signals", "space", "store", "sweep", "views"},
     "__main__": {"cli"},

@@ -1,7 +1,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from hdcore.typing import FloatMatrix, FloatVector, IntVector
+from hdcore.typing import FloatMatrix, FloatVector
 
 class Streams:
     def __init__(self, words: npt.NDArray[np.uint32]) -> None: ...
@@ -26,7 +26,12 @@ class Plan:
     def snap(self, encoded: FloatMatrix) -> None: ...
     def propose(self, streams: Streams, start: int, out: FloatMatrix) -> None: ...
     def sample(
-        self, streams: Streams, start: int, values: FloatMatrix, levels: npt.NDArray[np.int64], place: IntVector
+        self,
+        streams: Streams,
+        start: int,
+        n: int,
+        outputs: list[npt.NDArray[np.uint8]],
+        tables: list[npt.NDArray[np.uint8] | None],
     ) -> None: ...
 
 def math(which: int, x: FloatVector, out: FloatVector) -> None: ...

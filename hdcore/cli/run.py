@@ -148,11 +148,19 @@ def resume_command(
     where = find_root(root)
     folder = resolve(where, name)
     with Store.open(where, folder.name) as store:
-        return _drive(store, max_concurrent, gpus, no_live, strict, as_json, where)
+        return _drive(store, max_concurrent, gpus, no_live, strict, as_json, where, is_resumed=True)
 
 
 def _drive(
-    store: Store, slots: int | None, gpus: str | None, no_live: bool, strict: bool, as_json: bool, root: Path
+    store: Store,
+    slots: int | None,
+    gpus: str | None,
+    no_live: bool,
+    strict: bool,
+    as_json: bool,
+    root: Path,
+    *,
+    is_resumed: bool = False,
 ) -> int:
     from hdcore.signals import StopSignals
     from hdcore.sweep import run_sweep
@@ -160,7 +168,7 @@ def _drive(
     view = _view(no_live, as_json)
     try:
         with StopSignals() as stop:
-            status = run_sweep(store, slots=slots, gpus=gpus, observer=view, stop=stop)
+            status = run_sweep(store, slots=slots, gpus=gpus, observer=view, stop=stop, is_resumed=is_resumed)
     finally:
         view.close()
     if as_json:

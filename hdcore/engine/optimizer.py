@@ -130,7 +130,7 @@ class Optimizer:
                 proposed = self._propose(1)
                 if not proposed:
                     raise ExhaustedError(
-                        f"all {len(self._row)} configurations of the space were proposed; stop asking, or widen the space"
+                        f"all {len(self._row)} configurations of the space were proposed; stop, or widen the space"
                     )
                 return proposed[0]
             if n < 0:
@@ -153,8 +153,8 @@ class Optimizer:
     def report(self, number: int, value: SupportsFloat) -> bool:
         """Take the next interval of a pending run; True if the policy ends the run.
 
-        The run is not ended by this: the caller stops it and tells. Until then further reports are stored, are not
-        judged, and give True again.
+        The run is not ended by this: the caller stops it and tells. Until then further reports count like all others
+        for the runs that are compared with it, and give True again.
 
         Parameters
         ----------
@@ -171,12 +171,10 @@ class Optimizer:
             row = self._pending_row(number, "report an interval")
             score = self._sign * float(value)
             self.table.report(row, score)
-            if number in self._stopped:
-                return True
-            if self._judge is None or not self._judge.report(row, score):
-                return False
-            self._stopped.add(number)
-            return True
+            # The judge hears of every report, those of a stopped run too: it can be made anew from the table.
+            if self._judge is not None and self._judge.report(row, score):
+                self._stopped.add(number)
+            return number in self._stopped
 
     def tell(self, number: int, value: SupportsFloat | None = None, status: RunStatus | str = "completed") -> None:
         """End a pending run.
@@ -287,7 +285,9 @@ class Optimizer:
             given = _as_rows(configurations)
             told = [float(value) for value in values]
             if len(given) != len(told):
-                raise InputError(f"{len(given)} configurations and {len(told)} values; give one value each", field="values")
+                raise InputError(
+                    f"{len(given)} configurations and {len(told)} values; give one value each", field="values"
+                )
             for configuration in given:
                 self.space.validate(configuration)
             for configuration, value in zip(given, told, strict=True):
@@ -454,7 +454,12 @@ def _parse_final(status: RunStatus | str) -> RowState:
 def _as_rows(configurations: Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]]) -> list[Configuration]:
     if not isinstance(configurations, Mapping):
         return [dict(configuration) for configuration in configurations]
-    columns = {name: np.asarray(column).tolist() if hasattr(column, "dtype") else list(column) for name, column in configurations.items()}
+    columns = {
+        name: np.asarray(column).tolist() if hasattr(column, "dtype") else list(column)
+        for name, column in configurations.items()
+    }
     if len({len(column) for column in columns.values()}) > 1:
-        raise InputError(f"columns of different length: { {n: len(c) for n, c in columns.items()} }", field="configurations")
+        raise InputError(
+            f"columns of different length: { {n: len(c) for n, c in columns.items()} }", field="configurations"
+        )
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

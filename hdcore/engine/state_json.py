@@ -113,6 +113,4 @@ def _restore(optimizer: Optimizer, saved: _Row) -> None:
         optimizer.add(saved.configuration, value, reports=reports, source=name)
         return
     final = None if saved.state == RowState.PENDING else RowState(saved.state).name
-    optimizer.restore(
-        len(optimizer._row), saved.configuration, final, value, reports, stopped=saved.stopped
-    )
+    optimizer.restore(len(optimizer._row), saved.configuration, final, value, reports, stopped=saved.stopped)

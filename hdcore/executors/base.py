@@ -19,6 +19,9 @@ class Executor(Protocol):
     def capacity(self) -> int:
         """Return how many more runs could start now."""
 
+    def blocked(self) -> str | None:
+        """Return why no run can ever start again, though none is running; None: one can, now or later."""
+
     def start(self, launch: Launch) -> tuple[str, ...]:
         """Start a run and return its devices. A command that cannot be started yields a RunEnd, not an error.
 

@@ -457,7 +457,7 @@ class LocalExecutor:
 
     def _finish(self, run: _Live, end: RunEnd) -> None:
         if end.status is RunStatus.COMPLETED and self._pickup.is_incomplete(run.launch.number):
-            end = msgspec.structs.replace(end, status=RunStatus.FAILED, reason="reports lost: disk full")
+            end = msgspec.structs.replace(end, are_reports_lost=True)
         self._events.append(end)
         self._retire(run)
         if run.is_unkillable:

@@ -14,9 +14,6 @@ from hdcore.store.wire import is_incomplete, parse_lines
 CHUNK_BYTES = 128 << 10
 """Read at a time: about 2,000 rows, so a backlog of any size passes through in little memory."""
 
-MOST_NAMES = 1_000
-"""Metric names of one run; more is a script that puts values into names."""
-
 
 class ReportTail:
     """The report file of one run, read from an offset on.
@@ -27,7 +24,6 @@ class ReportTail:
     def __init__(self, path: str, offset: int) -> None:
         self.fd = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
         self.offset = offset
-        self._names: set[str] = set()
         self._is_skipping = False  # in the middle of a line longer than a chunk
 
     def read(self, *, is_final: bool = False) -> tuple[list[MetricRow], int, bool]:
@@ -50,16 +46,7 @@ class ReportTail:
         elif is_full and consumed == 0:
             self._is_skipping, consumed, dropped = True, len(data), dropped + 1
         self.offset += consumed
-        known = [row for row in rows if self._admit(row.name)]
-        return known, dropped + len(rows) - len(known), is_full
-
-    def _admit(self, name: str) -> bool:
-        if name in self._names:
-            return True
-        if len(self._names) >= MOST_NAMES:
-            return False
-        self._names.add(name)
-        return True
+        return rows, dropped, is_full
 
     def is_incomplete(self) -> bool:
         """Whether the run has ended with reports that it could not write: then its history has a gap."""

@@ -9,12 +9,14 @@ import numpy as np
 from hdcore.errors import InputError
 from hdcore.sampling.streams import fresh_seed, streams_of
 from hdcore.space import SearchSpace
-from hdcore.space.layout import Branch, Constant, Leaf, Tree
+from hdcore.space.layout import Branch, Constant, Leaf, Node, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
+
+    from hdcore.space.encoding import Encoder
 
 LONGEST_TEXT = 32
 """Longer strings make an array of objects: NumPy pads all strings of an array to the longest."""
@@ -55,33 +57,39 @@ def sample(
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
             raise InputError(f"{word} is {value!r}; use a whole number from 0 up", field=word)
     streams = streams_of(fresh_seed() if seed is None else seed)
-    encoder = space.encoder
-    is_level = [column.distribution.name in ("choice", "randint") for column in space.columns]
-    place = np.array([is_level[:j].count(kind) for j, kind in enumerate(is_level)], np.int64)
-    values = np.empty((is_level.count(False), n))
-    levels = np.empty((is_level.count(True), n), np.int64)
-    encoder.plan.sample(streams, start, values, levels, place)
-    drawn = [levels[place[j]] if is_level[j] else values[place[j]] for j in range(len(is_level))]
-    return {name: _column(node, drawn, n, encoder) for name, node in space.tree.items()}
+    drawn: list[npt.NDArray[Any]] = [
+        np.empty(n, np.int64 if column.distribution.name in ("choice", "randint") else np.float64)
+        for column in space.columns
+    ]
+    tables: list[npt.NDArray[np.uint8] | None] = [None] * len(drawn)
+    for node in space.tree.values():
+        # options of one plain type are copied by the kernel; it may not copy references to objects
+        if isinstance(node, Branch) and not _is_nested(node) and (options := as_array(node.options)).dtype != object:
+            drawn[node.column] = np.empty(n, options.dtype)
+            tables[node.column] = options.view(np.uint8)
+    space.encoder.plan.sample(streams, start, n, [column.view(np.uint8) for column in drawn], tables)
+    return {name: _column(node, drawn, n, space.encoder) for name, node in space.tree.items()}
 
 
-def _column(node: Any, drawn: list[npt.NDArray[Any]], n: int, encoder: Any) -> npt.NDArray[Any]:
+def _column(node: Node, drawn: list[npt.NDArray[Any]], n: int, encoder: Encoder) -> npt.NDArray[Any]:
     if isinstance(node, Constant):
         return np.repeat(as_array([node.value]), n)
     if isinstance(node, Leaf):
-        column: npt.NDArray[Any] = drawn[node.column]
-        return column
-    if not any(isinstance(option, Tree) for option in node.options):
-        taken: npt.NDArray[Any] = as_array(node.options).take(drawn[node.column])
-        return taken
+        return drawn[node.column]
+    if not _is_nested(node):
+        options = as_array(node.options)
+        return drawn[node.column] if options.dtype != object else options[drawn[node.column]]
     out = np.empty(n, object)
-    first, last = node.column, _last_column(node)
-    numbers = np.full((n, last + 1), np.nan)
-    for j in range(first, last + 1):
+    numbers = np.full((n, _last_column(node) + 1), np.nan)
+    for j in range(node.column, numbers.shape[1]):
         numbers[:, j] = drawn[j]
     for i, row in enumerate(numbers.tolist()):
         out[i] = encoder.value(node, row)
     return out
+
+
+def _is_nested(branch: Branch) -> bool:
+    return any(isinstance(option, Tree) for option in branch.options)
 
 
 def _last_column(node: Branch) -> int:

@@ -155,11 +155,11 @@ class _Remaining:
 
     def pick(self, at: float, new: set[bytes]) -> FloatVector:
         """The row at the share `at` of the total weight; rows in `new`, those of this batch, weigh nothing."""
-        if self._trial is None:
+        if self._trial is None and new:
             self._trial = self._shares.copy()
             for key in new:
                 self.take(key)
-        sums = np.cumsum(self._trial)
+        sums = np.cumsum(self._shares if self._trial is None else self._trial)
         row: FloatVector = self._rows[int(np.searchsorted(sums, int(at * int(sums[-1])), side="right"))]
         return row
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -59,23 +58,12 @@ def make_sampler(spec: str | Mapping[str, Any] | Sampler) -> Sampler:
             field="sampler.logbase",
         )
     if kind == "bayesian":
-        return BayesianPlaceholder()
+        from hdcore.sampling.bayesian import BayesianSampler  # loads the kernels of the model
+
+        return BayesianSampler()
     if kind == "grid":
         return GridSampler()
     return SobolSampler() if "sobol" in (kind, rule) else RandomSampler()
-
-
-class BayesianPlaceholder(SobolSampler):
-    """Stands for the Bayesian sampler: evenly spread points, whatever was measured."""
-
-    name = "bayesian"
-
-    def bind(self, space: Any, seed: int) -> None:
-        logging.getLogger("hdcore").warning("the bayesian sampler has no model yet; it proposes Sobol points")
-        super().bind(space, seed)
-
-    def to_json(self) -> dict[str, Any]:
-        return {"type": self.name}
 
 
 def _word(value: Any, known: Mapping[str, str], field: str) -> str:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from hdcore.errors import InputError, RefusedError, StateError, StoreError
+from hdcore.errors import InputError, RefusedError, StateError
 from hdcore.records import Reports, SweepSpec
 from hdcore.store import queries
+from hdcore.store.batch import BATCH_S, Batch
 from hdcore.store.catalog import (
     DATABASE_NAME,
     check_name,
@@ -23,30 +22,15 @@ from hdcore.store.catalog import (
     note_order,
     sweeps_folder,
 )
-from hdcore.store.check import (
-    APPLICATION_ID,
-    VERSION,
-    check_header,
-    check_pages,
-    check_schema,
-    connect,
-    damaged,
-    schema_sql,
-    store_error,
-    translated,
-)
+from hdcore.store.check import damaged, translated
 from hdcore.store.control import forget_requests
 from hdcore.store.disk import check_room, drop_ballast, is_network, make_ballast, sync_folder
 from hdcore.store.lock import DriverLock
+from hdcore.store.make import check_database, make_database
 from hdcore.store.migrate import migrate
 from hdcore.store.records import StoredRun
 from hdcore.store.series import LiveRun
 from hdcore.typing import Configuration, RunStatus
-
-BATCH_ROWS = 1_000
-BATCH_S = 0.25
-
-_CLOSING_TIMEOUT_S = 1.0  # how long the last checkpoint waits for readers
 
 _ADD_RUN = "INSERT INTO run VALUES (?, ?, ?, NULL, 0, NULL, NULL, ?, NULL, NULL, NULL, '[]', NULL, NULL, 0, 0, 0)"
 _START_RUN = (
@@ -58,10 +42,6 @@ _FINISH_RUN = (
     "UPDATE run SET status = ?, reason = ?, value = ?, best_interval = ?, exit_code = ?, signal = ?, duration_s = ?,"
     " ended = ?, dropped = dropped + ?, log_dropped_bytes = ? WHERE number = ?"
 )
-_ADD_METRIC = "INSERT INTO metric VALUES (?, ?, ?, ?, ?, ?, ?)"
-_ADD_NOTE = "INSERT INTO note VALUES (?, ?, ?, ?, ?, ?)"
-_SET_SUMMARY = "REPLACE INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_SET_OFFSET = "UPDATE run SET report_offset = ?, dropped = dropped + ? WHERE number = ?"
 _FORGET = (
     "DELETE FROM metric WHERE run = ?1 AND name IN (SELECT name FROM summary WHERE run = ?1)",
     "DELETE FROM note WHERE run = ?1 AND name IN (SELECT name FROM summary WHERE run = ?1)",
@@ -100,30 +80,21 @@ class Store:
         self.folder = folder
         self._name = folder.name
         self._lock = lock
-        self._pid = os.getpid()
         self._is_closed = False
-        self._has_failed = False
-        self._is_broken = False
         self.warning = (
             f"sweep {folder.name!r} is on a network file system: the store is slow there and not safe in a crash"
             if is_slow
             else None
         )
-        self._is_slow = is_slow
-        self._level = ""
-        self._operations: list[tuple[str, Sequence[Any]]] = []
-        self._metrics: list[tuple[int, int, int, int | None, float | None, int, float]] = []
-        self._notes: list[tuple[int, int, int, int | None, str, float]] = []
-        self._must_sync = False
         self._turns = 0
         self._waiting_since: float | None = None
-        self._connection = connect(folder / DATABASE_NAME, "rw")
-        self._connection.execute("PRAGMA cache_size=-8000")
+        self._live: dict[int, LiveRun] = {}
+        self._batch = Batch(folder, self._live, always_sync=is_slow)
+        self._connection = self._batch.connection
         self.spec: SweepSpec = queries.read_spec(self._connection)
         self.sweep_id: str = self._connection.execute("SELECT sweep_id FROM sweep").fetchone()[0]
         self._names: dict[str, int] = dict(self._connection.execute("SELECT name, id FROM name"))
         self._next = self._connection.execute("SELECT count(*) FROM run").fetchone()[0]
-        self._live: dict[int, LiveRun] = {}
         self._queued: set[int] = set()
         self.requeued: tuple[int, ...] = ()
 
@@ -161,7 +132,7 @@ class Store:
                 lock = DriverLock.acquire(draft)
                 make_private(draft / "runs")
                 make_ballast(draft)
-                _make_database(draft / DATABASE_NAME, text, sweep_id, is_slow=is_slow)
+                make_database(draft / DATABASE_NAME, text, sweep_id, is_slow=is_slow)
                 sync_folder(draft)
                 note_order(root, spec.name)
                 try:
@@ -206,7 +177,7 @@ class Store:
             lock = DriverLock.acquire(folder)
             store = None
             try:
-                _check_database(folder / DATABASE_NAME, name)
+                check_database(folder / DATABASE_NAME, name)
                 check_room(folder)
                 make_ballast(folder)
                 forget_requests(folder)
@@ -233,7 +204,7 @@ class Store:
             raise damaged(self._name, "run numbers have gaps")
         with self.turn():
             for number in self.requeued:
-                self._do(
+                self._batch.add(
                     "UPDATE run SET status = ?, reason = ? WHERE number = ?",
                     (RunStatus.QUEUED, "its driver ended; will be started again", number),
                 )
@@ -255,7 +226,7 @@ class Store:
             yield
         finally:
             self._turns -= 1
-            if not self._turns and (self._operations or self._is_batch_full()):
+            if not self._turns and (self._batch.has_statements or self._batch.is_full):
                 self.flush()
 
     def add_runs(self, runs: Sequence[tuple[int, Configuration]]) -> None:
@@ -270,7 +241,7 @@ class Store:
         for number, configuration in runs:
             if number != self._next:
                 raise StateError(f"run {number} was added where run {self._next} is the next one")
-            self._do(_ADD_RUN, (number, queries.to_json(configuration), RunStatus.QUEUED, now))
+            self._batch.add(_ADD_RUN, (number, queries.to_json(configuration), RunStatus.QUEUED, now))
             self._queued.add(number)
             self._next += 1
         self._changed()
@@ -293,11 +264,10 @@ class Store:
         self._queued.discard(number)
         self._live[number] = LiveRun(attempt, offset)
         if attempt > 1:
-            self._metrics = [row for row in self._metrics if row[1] != number]  # not committed yet: same turn
-            self._notes = [row for row in self._notes if row[1] != number]
+            self._batch.forget_rows(number)  # of the same turn, not committed yet
             for statement in _FORGET:
-                self._do(statement, (number,))
-        self._do(_START_RUN, (RunStatus.RUNNING, attempt, queries.to_json(list(devices)), at, offset, number))
+                self._batch.add(statement, (number,))
+        self._batch.add(_START_RUN, (RunStatus.RUNNING, attempt, queries.to_json(list(devices)), at, offset, number))
         self._changed()
 
     def add_reports(self, event: Reports) -> int:
@@ -312,7 +282,7 @@ class Store:
         run = self._live.get(event.number)
         if run is None or run.attempt != event.attempt:
             return 0
-        number, metrics = event.number, self._metrics
+        number, metrics, notes = event.number, self._batch.metrics, self._batch.notes
         dropped = event.dropped
         for row in event.rows:
             series = run.series.get(row.name)
@@ -324,7 +294,7 @@ class Store:
             value = row.value
             if value is None:
                 ordinal = series.note()
-                self._notes.append((series.name_id, number, ordinal, row.step, row.text or "", row.at))
+                notes.append((series.name_id, number, ordinal, row.step, row.text or "", row.at))
             else:
                 stored, flag = series.report(value, row.step)
                 metrics.append((series.name_id, number, series.count, row.step, stored, flag, row.at))
@@ -332,7 +302,7 @@ class Store:
         run.offset = event.offset
         run.dropped += dropped
         run.is_changed = True
-        if not self._turns and self._is_batch_full():
+        if not self._turns and self._batch.is_full:
             self.flush()
         return len(event.rows) - (dropped - event.dropped)
 
@@ -370,14 +340,14 @@ class Store:
                 raise StateError(f"run {number} is not queued or running and cannot end as {status}")
             self._queued.discard(number)
         else:
-            self._keep(number, run)
+            self._batch.take_over(number, run)
         if value is not None and value - value != 0.0:
             value = interval = None
-        self._do(
+        self._batch.add(
             _FINISH_RUN,
             (status, reason, value, interval, exit_code, signal, duration_s, at, dropped, log_dropped_bytes, number),
         )
-        self._must_sync = True
+        self._batch.must_sync = True
         self._changed()
 
     def requeue_run(self, number: int, reason: str | None) -> None:
@@ -385,18 +355,18 @@ class Store:
         run = self._live.pop(number, None)
         if run is None:
             raise StateError(f"run {number} is not running and cannot be queued again")
-        self._keep(number, run)
+        self._batch.take_over(number, run)
         self._queued.add(number)
-        self._do("UPDATE run SET status = ?, reason = ? WHERE number = ?", (RunStatus.QUEUED, reason, number))
+        self._batch.add("UPDATE run SET status = ?, reason = ? WHERE number = ?", (RunStatus.QUEUED, reason, number))
         self._changed()
 
     def set_sweep(self, status: RunStatus, reason: str | None, at: float) -> None:
         """Set the status of the sweep: RUNNING notes the first start, a terminal one the end, QUEUED is 'stopped'."""
         if status.is_terminal:
-            self._do("UPDATE sweep SET status = ?, reason = ?, ended = ?", (status, reason, at))
-            self._must_sync = True
+            self._batch.add("UPDATE sweep SET status = ?, reason = ?, ended = ?", (status, reason, at))
+            self._batch.must_sync = True
         else:
-            self._do(
+            self._batch.add(
                 "UPDATE sweep SET status = ?, reason = ?, ended = NULL, started = coalesce(started, ?)",
                 (status, reason, at if status is RunStatus.RUNNING else None),
             )
@@ -410,7 +380,7 @@ class Store:
         now : float
             Monotonic seconds. The wait is counted from the first call after the first report.
         """
-        if not self._has_pending():
+        if self._batch.is_empty:
             self._waiting_since = None
         elif self._waiting_since is None:
             self._waiting_since = now
@@ -419,52 +389,22 @@ class Store:
 
     def flush(self) -> None:
         """Commit everything that is pending."""
-        if self._is_closed:
-            raise StateError(f"sweep {self._name!r} is closed")
-        if self._pid != os.getpid():
-            raise StateError("a store cannot be used after a fork; open the sweep with StoreReader")
-        if not self._has_pending():
-            return
-        if self._is_broken:
-            raise StoreError(f"sweep {self._name!r}: the disk failed; check it, then `hdcore resume {self._name}`")
-        try:
-            self._commit()
-        except sqlite3.Error as error:
-            self._has_failed = True
-            self._roll_back()
-            kind = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
-            # After a failed sync the kernel may have thrown the pages away: a second try would only seem to work.
-            self._is_broken = kind == sqlite3.SQLITE_IOERR
-            if kind == sqlite3.SQLITE_FULL and drop_ballast(self.folder):
-                # With the room of the ballast the last state gets to the disk, and the history is whole.
-                try:
-                    self._commit()
-                except sqlite3.Error:
-                    self._roll_back()
-            raise store_error(self._name, error) from error
+        self._batch.commit()
+        self._waiting_since = None
 
     def close(self) -> None:
         """Commit, move the WAL into the database, free the lock. Idempotent; the lock is freed in any case.
 
         After a StoreError of an earlier call this one raises no other: there is nothing more to say.
         """
-        if self._is_closed:
+        if self._is_closed or self._batch.is_of_parent:
             return
+        self._is_closed = True
         try:
-            if self._pid == os.getpid() and not self._is_broken:
-                self.flush()
-                with translated(self._name):
-                    self._connection.execute(f"PRAGMA busy_timeout={int(_CLOSING_TIMEOUT_S * 1000)}")
-                    self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except StoreError:
-            if not self._has_failed:
-                raise
+            self._batch.close()
         finally:
-            self._is_closed = True
-            if self._pid == os.getpid():
-                self._connection.close()
-                drop_ballast(self.folder)
-                self._lock.release()
+            drop_ballast(self.folder)
+            self._lock.release()
 
     def __enter__(self) -> Store:
         return self
@@ -494,65 +434,16 @@ class Store:
 
     # ------------------------------------------------------------------ inside
 
-    def _do(self, statement: str, values: Sequence[Any]) -> None:
-        self._operations.append((statement, values))
-
     def _changed(self) -> None:
         if not self._turns:
             self.flush()
-
-    def _is_batch_full(self) -> bool:
-        return len(self._metrics) + len(self._notes) >= BATCH_ROWS
-
-    def _has_pending(self) -> bool:
-        return bool(self._operations or self._metrics or self._notes or any(r.is_changed for r in self._live.values()))
 
     def _id_of(self, name: str) -> int:
         name_id = self._names.get(name)
         if name_id is None:
             name_id = self._names[name] = len(self._names) + 1
-            self._do("INSERT INTO name VALUES (?, ?)", (name_id, name))
+            self._batch.add("INSERT INTO name VALUES (?, ?)", (name_id, name))
         return name_id
-
-    def _keep(self, number: int, run: LiveRun) -> None:
-        """Move what a run that ends has changed to the operations of this commit."""
-        for series in run.changed:
-            self._do(_SET_SUMMARY, series.row(number))
-        if run.is_changed:
-            self._do(_SET_OFFSET, (run.offset, run.dropped, number))
-
-    def _commit(self) -> None:
-        level = "FULL" if self._must_sync or self._is_slow else "NORMAL"
-        connection = self._connection
-        if level != self._level:
-            connection.execute(f"PRAGMA synchronous={level}")  # not allowed inside a transaction
-            self._level = level
-        connection.execute("BEGIN IMMEDIATE")
-        for statement, values in self._operations:
-            connection.execute(statement, values)
-        if self._metrics:
-            connection.executemany(_ADD_METRIC, self._metrics)
-        if self._notes:
-            connection.executemany(_ADD_NOTE, self._notes)
-        for number, run in self._live.items():
-            if run.is_changed:
-                connection.executemany(_SET_SUMMARY, [series.row(number) for series in run.changed])
-                connection.execute(_SET_OFFSET, (run.offset, run.dropped, number))
-        connection.execute("COMMIT")
-        self._operations.clear()
-        self._metrics.clear()
-        self._notes.clear()
-        self._must_sync = False
-        self._waiting_since = None
-        for run in self._live.values():
-            run.settle()
-
-    def _roll_back(self) -> None:
-        try:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            pass
 
 
 def run_folder(folder: Path, number: int) -> Path:
@@ -570,48 +461,3 @@ def _first_existing(path: Path) -> Path:
     while not path.exists() and path != path.parent:
         path = path.parent
     return path
-
-
-def _make_database(database: Path, spec: str, sweep_id: str, *, is_slow: bool) -> None:
-    """Make the file with its tables and the sweep's row, all of it synced and none of it left in a WAL."""
-    # SQLite gives -wal and -shm the mode of the database, whatever the umask.
-    fd = os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        os.fchmod(fd, 0o600)
-    finally:
-        os.close(fd)
-    connection = connect(database, "rw")
-    try:
-        connection.execute("PRAGMA synchronous=FULL")
-        mode = connection.execute(f"PRAGMA journal_mode={'DELETE' if is_slow else 'WAL'}").fetchone()[0]
-        if not is_slow and mode != "wal":
-            raise StoreError(
-                f"{database} is on a file system without shared memory (journal mode {mode}); choose another root"
-            )
-        statements = [text for text in schema_sql().split(";") if text.strip()]
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version={VERSION}")
-        for statement in statements:
-            connection.execute(statement)
-        connection.execute(
-            "INSERT INTO sweep VALUES (1, ?, ?, ?, NULL, ?, NULL, NULL)",
-            (sweep_id, spec, RunStatus.QUEUED, time.time()),
-        )
-        connection.execute("COMMIT")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    finally:
-        connection.close()
-
-
-def _check_database(database: Path, name: str) -> None:
-    """Refuse a database that is not a store of ours, whole; it is only read."""
-    check_header(database)
-    connection = connect(database, "ro")
-    try:
-        check_schema(connection, name)
-        check_pages(connection, database)
-        spec = queries.read_sweep(connection).spec
-        queries.read_runs(connection, spec.metric)
-    finally:
-        connection.close()

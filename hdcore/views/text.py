@@ -22,14 +22,16 @@ def shown(value: Any, digits: int = 4) -> str:
 
     Examples
     --------
-    >>> shown(0.00012345), shown(3), shown(None), shown("a\\nb")
-    ('0.0001234', '3', '-', 'a�b')
+    >>> shown(0.00012345), shown(13760.4), shown(3), shown(None), shown("a\\nb")
+    ('0.0001234', '13760', '3', '-', 'a�b')
     """
     if value is None:
         return "-"
     if isinstance(value, bool | int):
         return str(value)
     if isinstance(value, float):
+        if 10**digits <= abs(value) < 1e6:
+            return f"{value:.0f}"  # 1376, not 1.38e+03
         return f"{value:.{digits}g}"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{printable(str(k))}: {shown(v, digits)}" for k, v in value.items()) + "}"

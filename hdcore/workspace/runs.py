@@ -13,6 +13,7 @@ Links are relative, so a root can be moved or copied.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from hdcore.command import Command, as_argument, plain
-from hdcore.errors import StoreError
+from hdcore.errors import ExecutorError, StoreError
 from hdcore.records import Launch, SweepSpec
 from hdcore.typing import Configuration
 
@@ -87,6 +88,8 @@ def prepare_run(
     ------
     InputError
         A value that no argument can carry.
+    ExecutorError
+        Another run, or an earlier attempt, has spoiled the run's folder.
     StoreError
         The disk is full or fails.
 
@@ -136,6 +139,9 @@ def prepare_run(
         # A driver that was killed between start and commit leaves a file of the same attempt: its lines never happened.
         _write_private(report, b"", keep=offset > 0)
     except OSError as error:
+        if _is_own_doing(error, folder):
+            where = os.path.relpath(os.fsdecode(error.filename or folder), folder)
+            raise ExecutorError(f"its folder cannot be used again: {where}: {error.strerror}") from error
         raise StoreError(f"{folder}: cannot be made ready ({error.strerror}); free some space") from error
     return Launch(
         number=number,
@@ -213,7 +219,9 @@ def _make_folder(path: str) -> None:
 
 
 def _write_private(path: str, data: bytes, *, keep: bool = False) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | (0 if keep else os.O_TRUNC)
+    if not keep:
+        _remove(path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | (0 if keep else os.O_EXCL)
     handle = os.open(path, flags, 0o600)
     try:
         os.fchmod(handle, 0o600)
@@ -221,6 +229,24 @@ def _write_private(path: str, data: bytes, *, keep: bool = False) -> None:
             data = data[os.write(handle, data) :]
     finally:
         os.close(handle)
+
+
+def _remove(path: str) -> None:
+    """Take away what an earlier attempt left: a FIFO there would hold the driver, a link lead it elsewhere."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except IsADirectoryError:
+        shutil.rmtree(path)
+
+
+def _is_own_doing(error: OSError, folder: str) -> bool:
+    """Return whether a run spoiled its own folder; else the disk is at fault, and no other run would fare better."""
+    runs = os.path.dirname(folder)
+    if not (os.path.isdir(runs) and os.access(runs, os.W_OK | os.X_OK)):
+        return False
+    return error.errno in (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP)
 
 
 def _configuration_text(configuration: Mapping[str, Any]) -> bytes:

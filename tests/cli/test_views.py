@@ -195,6 +195,12 @@ def test_what_steers_a_terminal_is_replaced(text: str) -> None:
     assert "\n" not in configuration_line({text: text})
 
 
+def test_numbers_are_short_and_readable() -> None:
+    values = [1376.0, 0.1 + 0.2, 123456.7, 1e-9, 1.5e12, -2.0, 7, True, None, math.nan]
+    expected = ["1376", "0.3", "123457", "1e-09", "1.5e+12", "-2", "7", "True", "-", "nan"]
+    assert [shown(value, 3) for value in values] == expected
+
+
 def test_spans_of_time_are_short() -> None:
     assert [span(s) for s in (0.04, 59.9, 60, 3600, None, math.nan)] == ["0.0 s", "59.9 s", "1:00", "1:00:00", "-", "-"]
 

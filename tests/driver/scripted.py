@@ -21,8 +21,10 @@ class Play:
         reason: str | None = None,
         *,
         endless: bool = False,
+        are_reports_lost: bool = False,
     ) -> None:
         self.reports, self.status, self.reason, self.endless = list(reports), status, reason, endless
+        self.are_reports_lost = are_reports_lost
 
 
 class ScriptedExecutor:
@@ -36,11 +38,15 @@ class ScriptedExecutor:
         self.canceled: dict[int, str] = {}
         self.most_at_once = 0
         self.is_closed = False
+        self.why_blocked: str | None = None
         self.polls = 0
         self.on_poll: Callable[[int], None] = lambda polls: None
 
     def capacity(self) -> int:
-        return self.slots - len(self.live)
+        return 0 if self.why_blocked else self.slots - len(self.live)
+
+    def blocked(self) -> str | None:
+        return self.why_blocked
 
     def start(self, launch: Launch) -> tuple[str, ...]:
         assert self.capacity() > 0
@@ -70,7 +76,7 @@ class ScriptedExecutor:
                 row = MetricRow(name, value, at=1.0)
                 events.append(Reports(number, launch.attempt, (row,), at[0] * 10))
             elif not play.endless:
-                self._end(events, launch, play.status, play.reason)
+                self._end(events, launch, play.status, play.reason, play.are_reports_lost)
         return events
 
     def wake_on(self, fd: int) -> None:
@@ -80,10 +86,19 @@ class ScriptedExecutor:
         self.is_closed = True
         self.live.clear()
 
-    def _end(self, events: list[Event], launch: Launch, status: RunStatus, reason: str | None) -> None:
+    def _end(
+        self, events: list[Event], launch: Launch, status: RunStatus, reason: str | None, are_reports_lost: bool = False
+    ) -> None:
         del self.live[launch.number]
         events.append(
-            RunEnd(number=launch.number, attempt=launch.attempt, status=status, reason=reason, duration_s=0.5)
+            RunEnd(
+                number=launch.number,
+                attempt=launch.attempt,
+                status=status,
+                reason=reason,
+                duration_s=0.5,
+                are_reports_lost=are_reports_lost,
+            )
         )
 
 

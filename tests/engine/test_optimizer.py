@@ -21,7 +21,12 @@ SPACE = {
     "units": hd.quniform(16, 512, 16),
     "optimizer": hd.choice("sgd", "adam", "lamb"),
 }
-POLICIES = [None, hd.MedianStoppingPolicy(delay_evaluation=2), hd.BanditPolicy(slack_factor=0.1), "truncation:percentage=40"]
+POLICIES = [
+    None,
+    hd.MedianStoppingPolicy(delay_evaluation=2),
+    hd.BanditPolicy(slack_factor=0.1),
+    "truncation:percentage=40",
+]
 
 
 def play(optimizer: hd.Optimizer, moves: list[tuple[int, int, float]]) -> list[object]:
@@ -87,6 +92,23 @@ def test_minimising_is_maximising_the_negative(moves, policy) -> None:
     assert [run.stopped for run in up.runs] == [run.stopped for run in down.runs]
     assert (up.best and up.best.number) == (down.best and down.best.number)
     assert (up.best and up.best.value) == (down.best and -down.best.value)
+
+
+@pytest.mark.parametrize(
+    "policy", [hd.MedianStoppingPolicy(), hd.BanditPolicy(slack_amount=0.1), "truncation:percentage=50"]
+)
+def test_what_a_stopped_run_reports_before_it_ends_counts_alike_after_a_resume(policy) -> None:
+    """Its process goes on for a moment after the word; those reports are in the store like all others."""
+    original = hd.Optimizer(SPACE, policy=policy, seed=1)
+    original.ask(4)
+    for number in range(3):
+        original.report(number, 0.2)
+    assert original.report(3, 0.0) is True
+    assert original.report(3, 0.9) is True  # on its way when the policy spoke
+    original.tell(3, status="canceled")
+    continued = hd.Optimizer.from_json(original.to_json())
+    words = [(original.report(number, 0.3), continued.report(number, 0.3)) for number in range(3)]
+    assert [mine for mine, _ in words] == [theirs for _, theirs in words]
 
 
 def test_a_restored_sweep_proposes_what_the_uninterrupted_one_would_have() -> None:
@@ -209,7 +231,14 @@ def test_illegal_calls_say_what_was_found() -> None:
         optimizer.tell(run.number, 1.0)
     with pytest.raises(InputError, match="completed, failed or canceled"):
         optimizer.tell(optimizer.ask().number, 1.0, status="running")
-    for arguments in ({"goal": "up"}, {"seed": -1}, {"seed": 1.5}, {"seed": True}, {"sampler": "magic"}, {"policy": "nice"}):
+    for arguments in (
+        {"goal": "up"},
+        {"seed": -1},
+        {"seed": 1.5},
+        {"seed": True},
+        {"sampler": "magic"},
+        {"policy": "nice"},
+    ):
         with pytest.raises(InputError):
             hd.Optimizer(SPACE, **arguments)
     for text in ("", "[]", "{}", '{"hdcore_optimizer": 99}'):

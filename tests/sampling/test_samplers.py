@@ -36,7 +36,7 @@ class TestSobol(SamplerContract):
         return SobolSampler()
 
 
-class TestBayesianUntilItHasAModel(SamplerContract):
+class TestBayesian(SamplerContract):
     infinite = MIXED
 
     def make(self) -> Sampler:
@@ -248,9 +248,3 @@ def test_unknown_samplers_are_refused(spec: Any, words: str, field: str) -> None
     with pytest.raises(InputError, match=words) as caught:
         make_sampler(spec)
     assert caught.value.field == field
-
-
-def test_the_bayesian_placeholder_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "hdcore"):
-        ask(make_sampler("bayesian"), SearchSpace({"x": loguniform(0, 1)}), 2)
-    assert len(caplog.records) == 1

@@ -17,6 +17,7 @@ from store.support import add, files_of_a_crash, fill, losses, make_spec, start
 
 from hdcore.errors import StoreError
 from hdcore.store import Store, StoreReader
+from hdcore.store.batch import Batch
 from hdcore.typing import RunStatus
 
 TESTS = Path(__file__).parent.parent
@@ -254,7 +255,7 @@ def test_the_ballast_lets_the_last_state_be_written(store: Store, monkeypatch: p
         connection.execute(f"PRAGMA max_page_count={pages + 100}")
         return True
 
-    monkeypatch.setattr("hdcore.store.sqlite.drop_ballast", more_room)
+    monkeypatch.setattr("hdcore.store.batch.drop_ballast", more_room)
     store.add_reports(losses(0, [1.0] * 900, offset=77))
     with pytest.raises(StoreError, match="disk is full; make room, then `hdcore resume s1`"):
         store.finish_run(0, RunStatus.COMPLETED, value=1.0, interval=1, at=1.0)
@@ -262,6 +263,32 @@ def test_the_ballast_lets_the_last_state_be_written(store: Store, monkeypatch: p
     assert (run.status, run.offset) == ("Completed", 77)
     assert run.primary is not None
     assert run.primary.count == 900
+
+
+def test_a_failed_sync_is_never_tried_again(store: Store, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(store, 3)
+    tries: list[Batch] = []
+
+    def fail(batch: Batch) -> None:
+        tries.append(batch)
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+        error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+        raise error
+
+    monkeypatch.setattr(Batch, "_write", fail)
+    files = [store.folder / "sweep.db", store.folder / "sweep.db-wal"]
+    before = [path.read_bytes() for path in files]
+    with pytest.raises(StoreError, match=r"the disk failed \(SQLITE_IOERR_FSYNC\)"):
+        store.add_runs([(3, {"lr": 0.5})])
+    with pytest.raises(StoreError, match="the disk failed"):
+        store.set_sweep(RunStatus.FAILED, None, 1.0)
+    assert len(tries) == 1
+    store.close()
+    assert [path.read_bytes() for path in files] == before  # nor did closing write or sync anything
+    monkeypatch.undo()
+    with Store.open(root, "s1") as again:
+        assert [run.status for run in again.runs()] == ["Completed"] * 3
 
 
 def test_too_little_room_is_told_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from store.support import add, losses, make_spec, start
 from hdcore.errors import InputError, RefusedError, StateError
 from hdcore.records import MetricRow, Reports
 from hdcore.store import Flag, Store, StoreReader
-from hdcore.store.sqlite import BATCH_ROWS
+from hdcore.store.batch import BATCH_ROWS
 from hdcore.typing import Goal, RunStatus
 
 NewStore = Callable[..., Store]
@@ -410,8 +410,10 @@ def test_a_fork_cannot_write(store: Store) -> None:
         try:
             start(store, 0)
         except StateError:
+            store.close()  # does nothing here
             os._exit(7)
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    assert (store.folder / "ballast").exists()
     start(store, 0)
     assert store.runs()[0].status is RunStatus.RUNNING

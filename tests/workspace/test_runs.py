@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hdcore.errors import InputError, StoreError
+from hdcore.errors import ExecutorError, InputError, StoreError
 from hdcore.records import InputSpec, Launch, Limits, SweepSpec
 from hdcore.typing import Goal
 from hdcore.workspace import prepare_run, run_folder, snapshot_code
@@ -175,6 +175,36 @@ def test_a_second_attempt_keeps_outputs_checkpoints_and_old_reports(spec, sweep)
     assert second.environment["HDCORE_ATTEMPT"] == "2"
 
 
+@pytest.mark.parametrize("name", ["report-2.jsonl", "configuration.json"])
+@pytest.mark.parametrize("kind", ["fifo", "link", "folder"])
+def test_what_an_attempt_put_in_the_place_of_our_files_is_taken_away(spec, sweep, tmp_path, name, kind):
+    ready(spec, sweep)
+    other = tmp_path / "other.txt"
+    other.write_text("not ours")
+    place = sweep / "runs" / "0007" / name
+    place.unlink(missing_ok=True)
+    if kind == "fifo":
+        os.mkfifo(place)  # opened for writing, it would wait for a reader for ever
+    elif kind == "link":
+        place.symlink_to(other)
+    else:
+        (place / "inner").mkdir(parents=True)
+    ready(spec, sweep, attempt=2)
+    assert stat.S_ISREG(place.lstat().st_mode)
+    assert other.read_text() == "not ours"
+
+
+@pytest.mark.parametrize("name", [".", "work", "outputs"])
+def test_a_folder_that_an_attempt_spoiled_is_the_misfortune_of_that_run_alone(spec, sweep, name):
+    ready(spec, sweep)
+    place = sweep / "runs" / "0007" / name
+    shutil.rmtree(place)
+    place.write_text("a file")
+    with pytest.raises(ExecutorError, match="its folder cannot be used again"):
+        ready(spec, sweep, attempt=2)
+    ready(spec, sweep, number=8)
+
+
 def test_an_attempt_starts_with_an_empty_report_file_unless_some_of_it_was_consumed(spec, sweep):
     launch = ready(spec, sweep)
     Path(launch.report).write_text("{}\n")
@@ -245,8 +275,7 @@ def test_a_value_that_no_process_can_get_is_refused_before_anything_is_made(spec
 
 def test_a_folder_that_cannot_be_made_is_a_store_error(spec, sweep):
     snapshot_code(spec, sweep)
-    (sweep / "runs").mkdir()
-    (sweep / "runs" / "0000").write_text("in the way")
+    (sweep / "runs").write_text("in the way")
     with pytest.raises(StoreError, match="0000"):
         prepare_run(spec, sweep, 0, 1, CONFIGURATION, sweep_id="x")
 

@@ -1,0 +1,12 @@
+"""Gaussian-process engine of the Bayesian sampler: arrays in, arrays out.
+
+==============  ======================================================================
+`columns`       encoded rows <-> model coordinates, tables of levels
+`transform`     the metric as the model sees it
+`fit`           which hyperparameters hold at a given number of results
+`model`         factor, points told since, pending points, failures
+`propose`       candidates, local search, the next point
+==============  ======================================================================
+
+Values are minimised here; larger-is-better scores are negated once, in `hdcore.sampling.bayesian`.
+"""

@@ -1,0 +1,109 @@
+"""Model coordinates: numeric columns stay in [0, 1], choices become their integer code, inactive columns -2."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hdcore._native import acquisition as _native
+
+if TYPE_CHECKING:
+    from hdcore.space import SearchSpace
+    from hdcore.typing import FloatMatrix, FloatVector
+
+INACTIVE = -2.0
+"""So far from every active value that the clamped distance is that of two different choices."""
+
+LARGEST_TABLE = 4096
+"""Columns with more levels are searched as continuous ones and rounded at the end."""
+
+ORDERED, CATEGORICAL = 1, 2
+
+
+class Columns:
+    """The columns of a space as kernels and search see them.
+
+    Attributes
+    ----------
+    d : int
+    clamp : ndarray of float64, shape (d,)
+        1 where squared differences are cut at that of two different choices (choices; columns that can be inactive),
+        infinity for plain numeric columns.
+    native : _native.Space
+        The tables, for candidates and local search.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        columns = space.columns
+        self.d = len(columns)
+        self.clamp = np.array([1.0 if c.kind == CATEGORICAL or c.parent >= 0 else np.inf for c in columns])
+        self._levels = np.array([c.levels if c.kind == CATEGORICAL else 0 for c in columns], np.float64)
+        self._is_choice = self._levels > 0
+        self._has_choice = bool(self._is_choice.any())
+        self._can_be_inactive = any(c.parent >= 0 for c in columns)
+        levels, offset = np.zeros(self.d, np.int32), np.zeros(self.d, np.int32)
+        middles: list[FloatVector] = []
+        edges: list[FloatVector] = []
+        total = 0
+        for k, column in enumerate(columns):
+            offset[k] = total
+            if column.kind == CATEGORICAL:
+                levels[k] = column.levels
+                middle, edge = np.arange(column.levels, dtype=np.float64), np.zeros(column.levels + 1)
+            elif column.kind == ORDERED and 0 < column.levels <= LARGEST_TABLE:
+                levels[k] = column.levels
+                middle, edge = _table(space, k)
+            else:
+                levels[k] = -1 if column.kind == ORDERED else 0
+                middle, edge = np.empty(0), np.zeros(1)
+            middles.append(middle)
+            edges.append(edge)
+            total += len(middle)
+        self._middles = middles
+        self.native = _native.Space(
+            np.array([c.kind for c in columns], np.int32),
+            levels,
+            offset,
+            np.concatenate([*middles, np.zeros(1)]),
+            np.concatenate(edges),
+            np.array([c.parent for c in columns], np.int32),
+            np.array([c.parent_level for c in columns], np.int32),
+        )
+
+    def to_model(self, encoded: FloatMatrix) -> FloatMatrix:
+        """Return encoded rows, shape (n, d), in model coordinates."""
+        out = np.array(encoded, np.float64, order="C")
+        if self._has_choice:
+            out[:, self._is_choice] = np.floor(out[:, self._is_choice] * self._levels[self._is_choice])
+        if self._can_be_inactive:
+            out[np.isnan(out)] = INACTIVE
+        return out
+
+    def to_encoded(self, model: FloatMatrix) -> FloatMatrix:
+        """Return rows in model coordinates, shape (n, d), as encoded rows that still have to be snapped."""
+        out = np.array(model, np.float64, order="C")
+        inactive = out == INACTIVE if self._can_be_inactive else None
+        if self._has_choice:
+            out[:, self._is_choice] = (out[:, self._is_choice] + 0.5) / self._levels[self._is_choice]
+        if inactive is not None:
+            out[inactive] = np.nan
+        return out
+
+    def from_unit(self, u: FloatVector) -> FloatVector:
+        """Return a value of every column, shape (d,), as if all were active, from uniform draws."""
+        out = np.array(u)
+        for k, middle in enumerate(self._middles):
+            if len(middle):
+                out[k] = middle[min(int(u[k] * len(middle)), len(middle) - 1)]
+        return out
+
+
+def _table(space: SearchSpace, k: int) -> tuple[FloatVector, FloatVector]:
+    """Middles and edges of the cells of one ordered column, in its distribution function."""
+    from hdcore.space.enumeration import level_rows
+
+    rows, weights = level_rows(space.encoder, space.columns[k], k)
+    edge = np.concatenate([[0.0], np.cumsum(weights)])
+    edge[-1] = 1.0
+    return np.ascontiguousarray(rows[:, k]), edge

@@ -1,0 +1,315 @@
+"""Which hyperparameters hold after how many results: a pure function of the results in row order.
+
+theta(n) must not depend on when somebody asked, so that a reloaded sweep goes on with the same proposals; and it must
+not need the fits of all smaller n. Sizes 8, 10, 13, 16, ... (a third of an octave apart) are anchors. An anchor at a
+doubling is fitted from the prior ("cold"); every other size starts from the anchor below it. A chain is at most three
+fits long, and what was computed is kept as long as the results it saw stay the same.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hdcore._native import gp as _native
+from hdcore.gp.transform import FIRST, IDENTITY, STRETCHES, OutputMap, fit_map
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hdcore.typing import FloatMatrix, FloatVector, IntVector
+
+EVERY = 100
+"""Up to so many results each one is followed by a fit."""
+
+FIT_GROWTH, FACTOR_GROWTH = 0.05, 0.02
+"""After that a fit is due when the results grew by the one share, and a factor by the other."""
+
+LARGEST_FIT = 400
+"""Hyperparameters of more points come from so many: half of them the best, the others evenly spread in time."""
+
+LARGEST_FACTOR = 1024
+"""Predictions of more results use `ACTIVE` of them."""
+
+ACTIVE = 768
+
+FIRST_ANCHOR = 8
+SETTLED = 24
+"""Above `EVERY`, a size uses an anchor only when it is so much larger: late results rarely change a settled anchor."""
+
+COLD_EVALUATIONS, WARM_EVALUATIONS, STRETCH_EVALUATIONS = 100, 15, 10
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Points of a model: distinct, dimension-major, mapped values.
+
+    Attributes
+    ----------
+    U : ndarray of float64, shape (d, capacity)
+        Model coordinates; the first n columns count.
+    y, v : ndarray of float64, shape (n,)
+        Mapped values; noise variance of a point in units of sn2 (1 / number of merged results).
+    dof, scatter : float
+        Results lost by merging, and the sum of squares within the merged groups.
+    """
+
+    U: FloatMatrix
+    y: FloatVector
+    v: FloatVector
+    dof: float
+    scatter: float
+
+    @property
+    def n(self) -> int:
+        return len(self.y)
+
+    def part(self, rows: IntVector) -> Training:
+        """The training data of some points."""
+        U = np.zeros((len(self.U), padded(len(rows))))
+        U[:, : len(rows)] = self.U[:, rows]
+        share = len(rows) / self.n
+        return Training(U, self.y[rows], self.v[rows], self.dof * share, self.scatter * share)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Hyperparameters that were found for the first `size` results.
+
+    Attributes
+    ----------
+    theta : ndarray of float64, shape (d + 2,)
+        log l, log sf2, log sn2.
+    stretch : int
+        Index into `STRETCHES`.
+    output : OutputMap
+    """
+
+    size: int
+    rows: IntVector
+    theta: FloatVector
+    stretch: int
+    output: OutputMap
+
+
+def padded(n: int) -> int:
+    """Leading dimension for n columns: a multiple of 8 but of no large power of two, or rows would share cache sets."""
+    return (n + 7) // 8 * 8 + 8
+
+
+def merge(X: FloatMatrix, y: FloatVector) -> Training:
+    """Merge equal rows of X, shape (n, d), and the mapped values y, shape (n,), in order of first appearance."""
+    n, d = X.shape
+    places: dict[bytes, int] = {}
+    group = np.fromiter((places.setdefault(row.tobytes(), len(places)) for row in X), np.int64, n)
+    m = len(places)
+    U = np.zeros((d, padded(m)))
+    if m == n:
+        U[:, :n] = X.T
+        return Training(U, np.ascontiguousarray(y), np.ones(n), 0.0, 0.0)
+    count = np.bincount(group, minlength=m).astype(np.float64)
+    mean = np.bincount(group, weights=y, minlength=m) / count
+    U[:, group] = X.T
+    return Training(U, mean, 1.0 / count, float(n - m), float(((y - mean[group]) ** 2).sum()))
+
+
+def priors(d: int, n: int) -> FloatMatrix:
+    """Rows mean, sd, lower, upper of theta, shape (4, d + 2)."""
+    out = np.empty((4, d + 2))
+    out[:, :d] = [
+        [length_centre(d)],
+        [math.sqrt(3.0) if n > 10 * d else 0.75],
+        [math.log(5e-3)],
+        [math.log(1e3)],
+    ]
+    out[:, d] = 0.5, 1.0, math.log(1e-2), math.log(1e2)
+    out[:, d + 1] = math.log(1e-4), 2.0, math.log(1e-6), 0.0
+    return out
+
+
+def length_centre(d: int) -> float:
+    """Prior mean of log l: the mode of the dimension-scaled log-normal of Hvarfner et al. 2024."""
+    return math.log(0.205 * math.sqrt(d))
+
+
+def due(n: int, growth: float) -> int:
+    """Number of results at which a fit or factor was due last, when there are n."""
+    if n <= EVERY:
+        return n
+    size = EVERY
+    while (after := size + max(1, int(growth * size))) <= n:
+        size = after
+    return size
+
+
+def anchor_below(size: int) -> int:
+    """Largest anchor that a fit at `size` may start from; 0 below the first."""
+    reach = size - (1 if size <= EVERY else SETTLED)
+    if reach < FIRST_ANCHOR:
+        return 0
+    i = int(3 * math.log2(reach / FIRST_ANCHOR)) + 1
+    while _anchor(i) > reach:
+        i -= 1
+    return _anchor(i)
+
+
+def is_anchor(size: int) -> bool:
+    """True for 8, 10, 13, 16, 20, 25, 32, ..."""
+    return size >= FIRST_ANCHOR and _anchor(round(3 * math.log2(size / FIRST_ANCHOR))) == size
+
+
+def is_cold(size: int) -> bool:
+    """True for anchors that start from the prior: 8, 16, 32, ..."""
+    return size >= FIRST_ANCHOR and size % FIRST_ANCHOR == 0 and (size // FIRST_ANCHOR).bit_count() == 1
+
+
+def _anchor(i: int) -> int:
+    return round(FIRST_ANCHOR * 2 ** (i / 3))
+
+
+class Fits:
+    """The hyperparameters of one output model at any size, remembered.
+
+    Parameters
+    ----------
+    clamp : ndarray of float64, shape (d,)
+    is_stretched : bool
+        Model S, which searches a stretch of the good end; else model I, the identity.
+    """
+
+    def __init__(self, clamp: FloatVector, is_stretched: bool) -> None:
+        self._clamp = clamp
+        self._is_stretched = is_stretched
+        self._known: dict[int, Fitted] = {}
+        self._workspace = _native.Workspace(64, len(clamp))
+
+    def at(self, size: int, X: FloatMatrix, y: FloatVector, rows: IntVector) -> Fitted | None:
+        """Return the fit of the first `size` results; None if their values are all equal.
+
+        Parameters
+        ----------
+        X : ndarray of float64, shape (n, d)
+            Model coordinates of all results in order.
+        y : ndarray of float64, shape (n,)
+            Raw values, smaller is better.
+        rows : ndarray of int64, shape (n,)
+            Identity of the results; equal prefixes mean equal results.
+        """
+        known = self._known.get(size)
+        if known is not None and np.array_equal(known.rows, rows[:size]):
+            return known
+        below = anchor_below(size)
+        parent = None if below == 0 or is_cold(size) else self.at(below, X, y, rows)
+        found = self._fit(size, X[:size], y[:size], rows[:size].copy(), parent)
+        if found is not None:
+            if not is_anchor(size):
+                self._known = {n: fit for n, fit in self._known.items() if is_anchor(n)}
+            self._known[size] = found
+        return found
+
+    def workspace(self, n: int) -> _native.Workspace:
+        """Scratch for n points."""
+        if self._workspace.capacity < n:
+            self._workspace = _native.Workspace(max(n, 2 * self._workspace.capacity), len(self._clamp))
+        return self._workspace
+
+    def _fit(self, size: int, X: FloatMatrix, y: FloatVector, rows: IntVector, parent: Fitted | None) -> Fitted | None:
+        stretch = IDENTITY
+        if self._is_stretched:
+            stretch = FIRST if parent is None else parent.stretch
+        output = fit_map(y, stretch)
+        if output is None:
+            return None
+        raw = merge(X, y)  # its y is not used: the map comes before the mean of merged results
+        chosen = _subset(raw)
+        prior = priors(len(self._clamp), chosen.n if chosen is not None else raw.n)
+        centre, noisy = prior[0].copy(), prior[0].copy()
+        noisy[-1] = math.log(0.1)
+        starts = [] if parent is None else [parent.theta]
+        if parent is None or size <= 32:
+            starts += [centre, noisy]
+        most = COLD_EVALUATIONS if parent is None else WARM_EVALUATIONS
+
+        def fitted(index: int, thetas: list[FloatVector], most: int) -> tuple[float, FloatVector, OutputMap]:
+            map_ = fit_map(y, index)
+            assert map_ is not None  # y is not constant
+            data = merge(X, map_(y))
+            best = _subset(data)
+            nll, theta = self.fit_theta(data if best is None else best, thetas, most, prior)
+            share = 1.0 if best is None else best.n / data.n
+            return nll + share * map_.jacobian, theta, map_
+
+        value, theta, output = fitted(stretch, starts, most)
+        if self._is_stretched and (size < FIRST_ANCHOR or is_anchor(size)):
+            stretch, theta, output = self._search_stretch(stretch, value, theta, output, parent is None, fitted)
+        return Fitted(size, rows, theta, stretch, output)
+
+    @staticmethod
+    def _search_stretch(
+        stretch: int,
+        value: float,
+        theta: FloatVector,
+        output: OutputMap,
+        is_cold: bool,
+        fitted: Callable[[int, list[FloatVector], int], tuple[float, FloatVector, OutputMap]],
+    ) -> tuple[int, FloatVector, OutputMap]:
+        """Walk over neighbouring stretches as long as the evidence grows; a warm anchor moves one step at most."""
+        value += _stretch_prior(stretch)
+        tried = {stretch}
+        for _ in range(4 if is_cold else 1):
+            near = [i for i in (stretch - 1, stretch + 1) if 0 <= i < len(STRETCHES) and i not in tried]
+            moved = False
+            for i in near:
+                tried.add(i)
+                candidate, its_theta, its_output = fitted(i, [theta], STRETCH_EVALUATIONS)
+                candidate += _stretch_prior(i)
+                if candidate < value:
+                    stretch, value, theta, output, moved = i, candidate, its_theta, its_output, True
+            if not moved:
+                break
+        return stretch, theta, output
+
+    def fit_theta(
+        self, data: Training, starts: list[FloatVector], most: int, prior: FloatMatrix
+    ) -> tuple[float, FloatVector]:
+        """Return the negative log posterior and theta of the best start."""
+        thetas = np.array(starts)
+        tolerance = 1e-2 * math.sqrt(data.n)
+        nll, _ = _native.fit(
+            self.workspace(data.n),
+            data.n,
+            data.U,
+            self._clamp,
+            thetas,
+            data.y,
+            data.v,
+            np.zeros(data.n),
+            data.dof,
+            data.scatter,
+            prior,
+            most,
+            tolerance,
+        )
+        return nll, thetas[0] if math.isfinite(nll) else prior[0].copy()
+
+
+def _stretch_prior(index: int) -> float:
+    return 0.5 * ((index - FIRST) / 3.0) ** 2
+
+
+def _subset(data: Training) -> Training | None:
+    """The points a fit uses: None for all."""
+    if data.n <= LARGEST_FIT:
+        return None
+    return data.part(spread_rows(data.y, LARGEST_FIT, LARGEST_FIT // 2))
+
+
+def spread_rows(y: FloatVector, size: int, best: int) -> IntVector:
+    """Return `size` of the points, ascending: the `best` best and the rest evenly spaced over the others."""
+    order = np.argsort(y, kind="stable")
+    others = np.sort(order[best:])
+    spaced = others[np.linspace(0, len(others) - 1, size - best).astype(np.int64)]
+    return np.sort(np.concatenate([order[:best], spaced]))

@@ -1,0 +1,235 @@
+"""The Bayesian sampler: expected improvement of a Gaussian process, with two views of the metric in turn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hdcore._native import acquisition as _native
+from hdcore.gp.columns import Columns
+from hdcore.gp.fit import EVERY, FACTOR_GROWTH, FIT_GROWTH, Fits, due
+from hdcore.gp.model import FANTASIES, LARGEST_PENDING, Conditioned, Factor
+from hdcore.gp.propose import Proposer
+from hdcore.history import RowState
+from hdcore.sampling.sobol import SobolSampler
+
+if TYPE_CHECKING:
+    from hdcore.history import RunTable
+    from hdcore.space import SearchSpace
+    from hdcore.typing import BoolVector, FloatMatrix, FloatVector, IntVector
+
+ENUMERATED = 4096
+"""Finite spaces up to this size are not searched: every remaining configuration is looked at."""
+
+
+RECENT = 10
+"""Finished runs whose failures say how much failures are to be avoided."""
+
+
+class BayesianSampler:
+    """Proposes the point of largest expected improvement under a Gaussian process.
+
+    Even runs see the metric as it is, odd runs see it stretched at its good end: one of the two views suits almost
+    every objective. The first runs are points of a scrambled Sobol sequence; so are those for which there is nothing to
+    learn from (fewer than two results, all results equal).
+
+    A proposal is a function of the seed, the number of the run and the rows of the table. What is kept between calls is
+    derived from the rows and checked against them.
+    """
+
+    name = "bayesian"
+
+    def bind(self, space: SearchSpace, seed: int) -> None:
+        self._space, self._seed = space, seed
+        self._design = SobolSampler()
+        self._design.bind(space, seed)
+        self._d = len(space.columns)
+        if self._d == 0:
+            return
+        self._columns = Columns(space)
+        self._proposer = Proposer(space, self._columns)
+        self._views = [_View(self._columns, is_stretched) for is_stretched in (False, True)]
+        self._model_rows = np.empty((0, self._d))
+        self._synced = 0
+        self._seen: set[bytes] = set()
+        normal = np.random.Generator(np.random.Philox(7)).standard_normal((FANTASIES // 2, LARGEST_PENDING))
+        self._draws = np.concatenate([normal, -normal])
+        self._all: FloatMatrix | None = None
+        if space.size is not None and space.size <= ENUMERATED:
+            from hdcore.space.enumeration import enumerate_rows
+
+            self._all = np.unique(space.snap(enumerate_rows(space.encoder)[0]), axis=0)
+
+    def propose(self, table: RunTable, start: int, n: int) -> FloatMatrix:
+        if self._d == 0:
+            return self._design.propose(table, start, n)
+        self._sync(table)
+        state, value = table.state, table.value
+        finite = np.isfinite(value)
+        told = np.flatnonzero((state == RowState.COMPLETED) & finite)
+        failed = np.flatnonzero((state == RowState.FAILED) | ((state == RowState.COMPLETED) & ~finite))
+        pending = np.flatnonzero(state == RowState.PENDING)
+        y = -value[told]
+        weight = (
+            failure_weight(np.isin(np.sort(np.concatenate([told, failed]))[-RECENT:], failed)) if len(failed) else 0
+        )
+        chosen: list[FloatVector] = []
+        seen: set[bytes] = set()
+        for number in range(start, start + n):
+            row = None
+            if number >= initial_runs(self._d) and len(told) >= 2:
+                row = self._next(
+                    number, told, y, pending, (failed, weight), np.array(chosen).reshape(-1, self._d), seen
+                )
+            if row is None:
+                row = self._spare(table, number, chosen)
+            if row is None:
+                break
+            chosen.append(row)
+            seen.add(row.tobytes())
+        return np.array(chosen).reshape(-1, self._d)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `make_sampler` reads."""
+        return {"type": self.name}
+
+    def _sync(self, table: RunTable) -> None:
+        """Take over new rows; rows never change, only their state does."""
+        encoded = table.encoded
+        if table.n < self._synced:
+            self._synced, self._seen = 0, set()
+            self._model_rows = self._model_rows[:0]
+        if table.n == self._synced:
+            return
+        new = encoded[self._synced :]
+        is_own = ~table.earlier[self._synced :]
+        self._model_rows = np.concatenate([self._model_rows[: self._synced], self._columns.to_model(new)])
+        self._seen.update(row.tobytes() for row in new[is_own])
+        self._synced = table.n
+
+    def _next(
+        self,
+        number: int,
+        told: IntVector,
+        y: FloatVector,
+        pending: IntVector,
+        failed: tuple[IntVector, float],
+        chosen: FloatMatrix,
+        seen: set[bytes],
+    ) -> FloatVector | None:
+        """The best new point for one run, encoded; None if there is no model or nothing new was found."""
+        rest = self._remaining(seen)
+        if rest is not None and len(rest) == 0:
+            return None
+        view = self._views[number % 2]
+        X = self._model_rows
+        X_pending = np.concatenate([X[pending], self._columns.to_model(chosen)])
+        # rows of points that are only chosen so far get numbers that no table row has
+        rows_pending = np.concatenate([pending, -1 - np.arange(len(chosen))])
+        model = view.condition(X, told, y, X_pending, rows_pending, (X[failed[0]], failed[1]), self._draws)
+        if model is None:
+            return None
+        if rest is not None:
+            best: FloatVector = rest[self._proposer.among(model, self._columns.to_model(rest))]
+            return best
+        sequence = np.random.SeedSequence(self._seed, spawn_key=(number, 1))
+        words = sequence.generate_state(2 + self._d, np.uint64)
+        fill = self._columns.from_unit((words[2:] >> np.uint64(11)).astype(np.float64) * 2.0**-53)
+        ranked = self._proposer.best(model, (int(words[0]), int(words[1])), fill)
+        for row in self._space.snap(self._columns.to_encoded(ranked)):
+            key = row.tobytes()
+            if key not in self._seen and key not in seen:
+                return np.array(row)
+        return None
+
+    def _remaining(self, seen: set[bytes]) -> FloatMatrix | None:
+        """Configurations of a small finite space that were not proposed; None for other spaces."""
+        if self._all is None:
+            return None
+        keys = (row.tobytes() for row in self._all)
+        keep = np.array([key not in self._seen and key not in seen for key in keys], np.bool_)
+        return self._all[keep]
+
+    def _spare(self, table: RunTable, number: int, chosen: list[FloatVector]) -> FloatVector | None:
+        """A point of the initial design; None if the space is used up."""
+        if chosen and self._space.size is not None:
+            table = _with_pending(table, chosen)
+        found = self._design.propose(table, number, 1)
+        return np.array(found[0]) if len(found) else None
+
+
+class _View:
+    """One output model with its caches."""
+
+    def __init__(self, columns: Columns, is_stretched: bool) -> None:
+        self._columns = columns
+        self._fits = Fits(columns.clamp, is_stretched)
+        self._acquisition = _native.Acquisition()
+        self._factor: Factor | None = None
+
+    def condition(
+        self,
+        X: FloatMatrix,
+        told: IntVector,
+        y: FloatVector,
+        X_pending: FloatMatrix,
+        rows_pending: IntVector,
+        failed: tuple[FloatMatrix, float],
+        draws: FloatMatrix,
+    ) -> Conditioned | None:
+        """The model given all that is known; None if all values are equal."""
+        fit_size, size = settled(len(told), len(rows_pending))
+        fitted = self._fits.at(fit_size, X[told[:fit_size]], y, told)
+        if fitted is None:
+            return None
+        factor = self._factor
+        if factor is None or not factor.is_of(fitted, told[:size]):
+            args = (X[told[:size]], y[:size], told[:size])
+            factor = self._factor = Factor(fitted, self._fits, self._columns.clamp, *args)
+        later = told[size:]
+        model = Conditioned(
+            factor,
+            self._fits,
+            self._acquisition,
+            (X[later], y[size:], later),
+            (X_pending, rows_pending),
+            failed,
+            draws,
+        )
+        factor.forget(rows_pending[rows_pending < 0][::-1])
+        return model
+
+
+def settled(n: int, pending: int) -> tuple[int, int]:
+    """Number of results in the fit and in the factor when there are n and some runs are pending.
+
+    Above `EVERY`, results of as many runs as are pending are left out: when a run comes in late, it then rarely changes
+    what the factor was made of.
+    """
+    if n <= EVERY:
+        return n, n
+    reach = max(EVERY, n - min(16, -(-pending // 8) * 8))
+    return due(reach, FIT_GROWTH), due(reach, FACTOR_GROWTH)
+
+
+def failure_weight(has_failed: BoolVector) -> float:
+    """How much failures count, from the last finished runs: one is bad luck, many are a border to step back from."""
+    return 1.0 + 0.25 * float(np.count_nonzero(has_failed)) ** 2
+
+
+def initial_runs(d: int) -> int:
+    """Runs of the initial design."""
+    return 5 + min(d, 10) // 2
+
+
+def _with_pending(table: RunTable, rows: list[FloatVector]) -> RunTable:
+    """A copy of the table with some more pending rows."""
+    from hdcore.history import RunTable
+
+    copy = RunTable(table.d)
+    for i in range(table.n):
+        copy.append(table.encoded[i], source=int(table.source[i]))
+    for row in rows:
+        copy.append(row)
+    return copy
