@@ -1,9 +1,10 @@
 """Samplers behind one small protocol: `ask` for a configuration, `tell` its value, one at a time, minimised.
 
 Other libraries see the encoded columns of the space with their kinds: a position in [0, 1] for a continuous parameter
-(log scales included), a whole number for ordered levels, a category otherwise. That is the most favourable description
-that all of them can take; columns that are inactive in a configuration are proposed and ignored. Each runs with its
-own default settings. A library is imported when its sampler is made.
+(log scales included), a whole number for ordered levels, a category otherwise. Columns that are inactive in a
+configuration are proposed and ignored, except by Optuna's TPE, which knows conditional parameters and does better on
+`svm_digits` when it is not asked for them; Optuna's GP does not, and would draw them at random. Each runs with its own
+default settings. A library is imported when its sampler is made.
 """
 
 from __future__ import annotations
@@ -87,8 +88,9 @@ class Encoded:
 class Optuna(Encoded):
     """Optuna's samplers through ask and tell, in memory."""
 
-    def __init__(self, space: hd.SearchSpace, seed: int, sampler: str) -> None:
+    def __init__(self, space: hd.SearchSpace, seed: int, sampler: str, *, is_conditional: bool) -> None:
         super().__init__(space)
+        self._is_conditional = is_conditional
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -100,9 +102,11 @@ class Optuna(Encoded):
 
     def ask(self) -> dict[str, Any]:
         self._trial = trial = self._study.ask()
-        values = []
-        for column in self.columns:
-            if column.kind == CONTINUOUS:
+        values: list[float] = []
+        for column in self.columns:  # parents stand before their children
+            if self._is_conditional and column.parent >= 0 and values[column.parent] != column.parent_level:
+                values.append(-1)  # no level: what hangs on this column is inactive too
+            elif column.kind == CONTINUOUS:
                 values.append(trial.suggest_float(column.name, 0.0, 1.0))
             elif column.kind == ORDERED:
                 values.append(trial.suggest_int(column.name, 0, column.levels - 1))
@@ -244,8 +248,8 @@ PEERS: dict[str, Make] = {
     "bayesian": lambda space, seed, budget: Hdcore(space, seed, "bayesian"),
     "random": lambda space, seed, budget: Hdcore(space, seed, "random"),
     "sobol": lambda space, seed, budget: Hdcore(space, seed, "sobol"),
-    "tpe": lambda space, seed, budget: Optuna(space, seed, "TPESampler"),
-    "optuna-gp": lambda space, seed, budget: Optuna(space, seed, "GPSampler"),
+    "tpe": lambda space, seed, budget: Optuna(space, seed, "TPESampler", is_conditional=True),
+    "optuna-gp": lambda space, seed, budget: Optuna(space, seed, "GPSampler", is_conditional=False),
     "cma": lambda space, seed, budget: Cma(space, seed),
     "ngopt": lambda space, seed, budget: Nevergrad(space, seed, budget),
     "hyperopt": lambda space, seed, budget: Hyperopt(space, seed),
