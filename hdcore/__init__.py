@@ -37,6 +37,7 @@ _HOME = {
     "Goal": "hdcore.typing",
     "RunStatus": "hdcore.typing",
     "HdcoreError": "hdcore.errors",
+    "ExhaustedError": "hdcore.errors",
     "get_run": "hdcore.runtime",
     "tune": "hdcore.sweep",
     "open_sweep": "hdcore.sweep",
