@@ -42,6 +42,21 @@ class _Teller(Observer):
 # ---------------------------------------------------------------------- the life of a sweep
 
 
+def check_has_command(spec: SweepSpec) -> None:
+    """Refuse to go on without its function with a sweep that `tune` made.
+
+    Raises
+    ------
+    InputError
+        If the sweep runs a Python function: only the program that made it has that.
+    """
+    if spec.function:
+        raise InputError(
+            f"sweep {spec.name!r} runs the Python function {spec.function!r}, which is not stored;"
+            f" run the program again that made it, with name={spec.name!r}, to go on with it"
+        )
+
+
 def check_runnable(spec: SweepSpec, gpus: str | None = None) -> None:
     """Raise what starting the sweep would raise, before anything of it exists.
 
@@ -149,9 +164,16 @@ def run_sweep(
         Instead of one made here.
     is_resumed : bool
         An earlier driver may have left processes, if it and their supervisors were killed at once; they are ended.
+
+    Raises
+    ------
+    InputError
+        If the sweep runs a Python function and no `executor` brings it along.
     """
     from hdcore.driver import drive
 
+    if executor is None:
+        check_has_command(store.spec)
     if is_resumed:
         from hdcore.executors.leftovers import end_leftovers
 
@@ -452,7 +474,9 @@ def _watched(store: Store, executor: Executor | None, slots: int | None, *, is_r
     with StopSignals() as stop:
         status = run_sweep(store, executor=executor, slots=slots, observer=_Teller(), stop=stop, is_resumed=is_resumed)
     if status is RunStatus.QUEUED and stop.first is not None:
-        raise KeyboardInterrupt(f"sweep {store.spec.name!r} was stopped; it can be resumed")
+        name = store.spec.name
+        again = f"run the program again, with name={name!r}," if store.spec.function else f"`hdcore resume {name}`"
+        raise KeyboardInterrupt(f"sweep {name!r} was stopped; {again} to go on with it")
     return status
 
 

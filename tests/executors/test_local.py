@@ -540,3 +540,12 @@ def test_a_second_sweep_leaves_the_affinity_alone_where_the_first_one_has_the_cp
 
 def test_default_slots_are_cpus_by_cpus_of_a_run() -> None:
     assert [cpus.default_slots(*pair) for pair in ((8, 1), (8, 3), (2, 4))] == [8, 2, 1]
+
+
+@pytest.mark.parametrize("argv", [(), ("",)])
+def test_a_run_without_a_command_is_never_forked(tmp_path: Path, argv: tuple[str, ...]) -> None:
+    with executor(1) as it:
+        with pytest.raises(ExecutorError, match="run 0 has no command"):
+            it.start(make_launch(tmp_path, argv=argv))
+        assert it.capacity() == 1
+        assert run_to_end(it, make_launch(tmp_path))[0].status is RunStatus.COMPLETED
