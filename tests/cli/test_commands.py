@@ -225,7 +225,7 @@ def test_failures_are_told_and_strict_makes_them_count(place: Path) -> None:
     done = call(place, "run", str(path))
     assert done.returncode == 0
     assert "exit code 3" in done.stdout
-    assert show(place)["runs"][1]["reason"] == "exit code 3"
+    assert show(place)["runs"][1]["reason"] == "exit code 3: to stderr"
     assert call(place, "run", str(path), "--name", "t", "--strict").returncode == 1
     path = sweep_file(place, "--fail 0,1,2,3", name="all")
     assert call(place, "run", str(path)).returncode == 1
