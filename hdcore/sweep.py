@@ -7,6 +7,7 @@ import math
 import os
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -421,7 +422,8 @@ def tune(
         By default as many as the machine has room for.
     name : str, optional
         Name of the sweep; by default the function's, made unique. A name that exists goes on with that sweep, if
-        space, metric, goal, sampler and policy are the same.
+        space, metric, goal, sampler and policy are the same; if that sweep has no runs left, nothing is run, its
+        results are returned and a UserWarning says so.
 
     Returns
     -------
@@ -452,7 +454,14 @@ def tune(
     if name is not None and os.path.lexists(folder):
         _check_same(folder, spec)
         sweep = Sweep(folder, function=_reporting(function, metric))
+        status, runs = sweep.status, sweep.runs
         sweep.resume(max_concurrent=max_concurrent)
+        if status.is_terminal and sweep.runs == runs:  # one that was canceled or ran out of time may have runs left
+            warnings.warn(
+                f"sweep {name!r} is {status.value} already; nothing was run; use another name to run again",
+                UserWarning,
+                stacklevel=2,
+            )
         return sweep
     sweep_id = new_sweep_id()
     # The executor forks from this process: before the store has a connection that must not be shared.

@@ -89,7 +89,8 @@ def test_more_slots_than_runs_are_not_made(root: Path) -> None:
 
 def test_a_name_goes_on_with_its_sweep_or_is_refused(root: Path) -> None:
     first = tune(root, name="mine")
-    second = tune(root, name="mine")
+    with pytest.warns(UserWarning, match="'mine' is Completed already; nothing was run; use another name"):
+        second = tune(root, name="mine")
     assert second.runs == first.runs
     with pytest.raises(RefusedError, match="another metric"):
         tune(root, name="mine", metric="depth")
