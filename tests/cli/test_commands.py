@@ -244,7 +244,11 @@ def test_a_failing_run_is_tried_again(place: Path) -> None:
 def test_a_metric_of_another_name_is_warned_about(place: Path) -> None:
     done = call(place, "run", str(sweep_file(place, "--name Loss")))
     assert done.returncode == 0
-    one_line(done, 0, "warning", "'loss'", "'Loss'")
+    first, last = done.stderr.splitlines()  # at the end once more
+    for line in (first, last):
+        assert line.startswith("hdcore: warning: ")
+        assert "'loss'" in line
+        assert "'Loss'" in line
 
 
 def test_time_limits_of_run_and_sweep(place: Path) -> None:
