@@ -6,6 +6,7 @@ handles them. Work is per event, never per run: the last of 10,000 runs costs wh
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import time
@@ -38,6 +39,8 @@ GRACE_S = 5.0
 _STOPPED = "driver stopped"
 _BY_USER = "canceled by user"
 _NAMES_SHOWN = 8
+_FIRST_RUNS = 10
+"""Runs that all have to fail before the user is told that something is wrong with the sweep."""
 _POLICY_WORDS = {
     "Bandit": "bandit",
     "MedianStopping": "median stopping",
@@ -159,6 +162,7 @@ class _Driver:
         self.has_primary = False  # the primary metric was reported at least once
         self.mismatch_told = False
         self.spoiled_told = False
+        self.refused_told = False
         self.last_words: str | None = None  # why no run is started any more; None while the sweep goes on
         self.stopped = False  # by a signal: running runs become Queued
         self.hurried = False
@@ -242,6 +246,8 @@ class _Driver:
             self.waiting.clear()
         self.store.set_sweep(status, reason, time.time())
         self.store.flush()
+        if self.mismatch_told and not self.has_primary and self.count[RunStatus.COMPLETED] > 1:
+            self._tell_mismatch(f"all {self.count[RunStatus.COMPLETED]} completed runs")  # the first word is far above
         self.observer.sweep_ended(status, reason)
         return status
 
@@ -302,6 +308,12 @@ class _Driver:
 
     def _reported(self, event: Reports, flight: _Flight) -> None:
         number, primary = event.number, self.spec.metric
+        if event.dropped and not self.refused_told:
+            self.refused_told = True
+            lines = "1 report line was" if event.dropped == 1 else f"{event.dropped} report lines were"
+            self.observer.notice(
+                f'run {number}: {lines} refused; a line is like {{"name": {json.dumps(primary)}, "value": 0.5}}'
+            )
         for row in event.rows:
             if row.name != primary or row.value is None:
                 if len(self.names_seen) < 1000:
@@ -352,8 +364,8 @@ class _Driver:
             self.observer.run_requeued(number, event.reason)
             self.waiting.append((number, flight.configuration, flight.attempt))
             return
-        if not self.has_primary and not self.mismatch_told:
-            self._tell_mismatch(number, event.status)
+        if not self.has_primary and not self.mismatch_told and event.status is RunStatus.COMPLETED:
+            self._tell_mismatch(f"run {number}")
         self._settle(number, event.status, event.reason, flight, event)
 
     def _may_retry(self, number: int) -> bool:
@@ -386,16 +398,26 @@ class _Driver:
             log_dropped_bytes=0 if event is None else event.log_dropped_bytes,
         )
         self.observer.run_ended(EndedRun(number, status, reason, value, interval, took_s))
+        if status is RunStatus.FAILED and not self.stopped:
+            self._heed_first_failures(reason)
 
-    def _tell_mismatch(self, number: int, status: RunStatus) -> None:
-        if status is not RunStatus.COMPLETED:
+    def _heed_first_failures(self, reason: str | None) -> None:
+        """Tell once that all of the first runs failed; the count says so only in that one moment."""
+        first = min(_FIRST_RUNS, self.spec.limits.max_total_runs)
+        failed = self.count[RunStatus.FAILED]
+        if failed != first or self.count[RunStatus.COMPLETED] or self.count[RunStatus.CANCELED]:
             return
+        is_over = self.last_words is not None or failed == self.spec.limits.max_total_runs
+        which = "the only run" if first == 1 else f"the first {first} runs all" if not is_over else f"all {first} runs"
+        self.observer.notice(f"{which} failed: {reason or 'failed'}" + ("" if is_over else "; Ctrl-C stops the sweep"))
+
+    def _tell_mismatch(self, who: str) -> None:
         self.mismatch_told = True
         seen = sorted(self.names_seen)
         shown = ", ".join(repr(name) for name in seen[:_NAMES_SHOWN]) + (", …" if len(seen) > _NAMES_SHOWN else "")
         self.observer.notice(
-            f"run {number} ended without a report of the primary metric {self.spec.metric!r}; "
-            + (f"it reported {shown}: write one of these as primary metric" if seen else "it reported no metric at all")
+            f"{who} ended without a report of the primary metric {self.spec.metric!r}; "
+            + (f"reported were {shown}: write one of these as primary metric" if seen else "no metric was reported")
         )
 
     # ------------------------------------------------------------------ ending early

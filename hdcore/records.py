@@ -236,7 +236,7 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
     status : RunStatus
         COMPLETED, FAILED or CANCELED (a cancel, a policy's word); a run timeout is FAILED.
     reason : str or None
-        ``exit code 3``, ``signal SIGSEGV``, ``run timeout of 60 s``, the text given to `cancel`, …
+        ``exit code 3: LAST LINE OF STDERR``, ``signal SIGSEGV``, ``run timeout of 60 s``, the text given to `cancel`, …
     log_dropped_bytes : int
         Bytes of stdout and stderr beyond the cap.
     are_reports_lost : bool

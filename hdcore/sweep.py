@@ -7,6 +7,7 @@ import math
 import os
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -40,6 +41,21 @@ class _Teller(Observer):
 
 
 # ---------------------------------------------------------------------- the life of a sweep
+
+
+def check_has_command(spec: SweepSpec) -> None:
+    """Refuse to go on without its function with a sweep that `tune` made.
+
+    Raises
+    ------
+    InputError
+        If the sweep runs a Python function: only the program that made it has that.
+    """
+    if spec.function:
+        raise InputError(
+            f"sweep {spec.name!r} runs the Python function {spec.function!r}, which is not stored;"
+            f" run the program again that made it, with name={spec.name!r}, to go on with it"
+        )
 
 
 def check_runnable(spec: SweepSpec, gpus: str | None = None) -> None:
@@ -149,9 +165,16 @@ def run_sweep(
         Instead of one made here.
     is_resumed : bool
         An earlier driver may have left processes, if it and their supervisors were killed at once; they are ended.
+
+    Raises
+    ------
+    InputError
+        If the sweep runs a Python function and no `executor` brings it along.
     """
     from hdcore.driver import drive
 
+    if executor is None:
+        check_has_command(store.spec)
     if is_resumed:
         from hdcore.executors.leftovers import end_leftovers
 
@@ -399,7 +422,8 @@ def tune(
         By default as many as the machine has room for.
     name : str, optional
         Name of the sweep; by default the function's, made unique. A name that exists goes on with that sweep, if
-        space, metric, goal, sampler and policy are the same.
+        space, metric, goal, sampler and policy are the same; if that sweep has no runs left, nothing is run, its
+        results are returned and a UserWarning says so.
 
     Returns
     -------
@@ -430,7 +454,14 @@ def tune(
     if name is not None and os.path.lexists(folder):
         _check_same(folder, spec)
         sweep = Sweep(folder, function=_reporting(function, metric))
+        status, runs = sweep.status, sweep.runs
         sweep.resume(max_concurrent=max_concurrent)
+        if status.is_terminal and sweep.runs == runs:  # one that was canceled or ran out of time may have runs left
+            warnings.warn(
+                f"sweep {name!r} is {status.value} already; nothing was run; use another name to run again",
+                UserWarning,
+                stacklevel=2,
+            )
         return sweep
     sweep_id = new_sweep_id()
     # The executor forks from this process: before the store has a connection that must not be shared.
@@ -452,7 +483,9 @@ def _watched(store: Store, executor: Executor | None, slots: int | None, *, is_r
     with StopSignals() as stop:
         status = run_sweep(store, executor=executor, slots=slots, observer=_Teller(), stop=stop, is_resumed=is_resumed)
     if status is RunStatus.QUEUED and stop.first is not None:
-        raise KeyboardInterrupt(f"sweep {store.spec.name!r} was stopped; it can be resumed")
+        name = store.spec.name
+        again = f"run the program again, with name={name!r}," if store.spec.function else f"`hdcore resume {name}`"
+        raise KeyboardInterrupt(f"sweep {name!r} was stopped; {again} to go on with it")
     return status
 
 

@@ -144,10 +144,13 @@ def resume_command(
     root: Path | None,
 ) -> int:
     """Go on with a sweep that was stopped or crashed: finished runs stay, what was in flight runs again."""
-    from hdcore.store import Store, find_root, resolve
+    from hdcore.store import Store, StoreReader, find_root, resolve
+    from hdcore.sweep import check_has_command
 
     where = find_root(root)
     folder = resolve(where, name)
+    with StoreReader.open(folder) as reader:  # before the store is opened for writing, which changes it
+        check_has_command(reader.sweep().spec)
     with Store.open(where, folder.name) as store:
         return _drive(store, max_concurrent, gpus, no_live, strict, as_json, where, is_resumed=True)
 

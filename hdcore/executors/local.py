@@ -180,6 +180,8 @@ class LocalExecutor:
         """Start a run and return its devices; see the protocol."""
         if self._closed:
             raise ExecutorError("the executor is closed")
+        if self._function is None and not (launch.argv and launch.argv[0]):
+            raise ExecutorError(f"run {launch.number} has no command: its argument list is empty")
         if not self._free:
             raise ExecutorError(f"no free slot for run {launch.number}: {self.slots} in use")
         if launch.number in self._live:

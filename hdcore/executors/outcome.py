@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import stat
 
 from hdcore.executors.protocol import NS, Flags, Record, Stage
 from hdcore.records import Launch, RunEnd
 from hdcore.typing import RunStatus
+
+_TAIL_BYTES = 4096
+_MOST_CHARACTERS = 160
+_ESCAPES = re.compile(r"\x1b\[[0-9;:?]*[@-~]")
+"""Colours and moves of the cursor; what else steers a terminal is replaced."""
 
 
 def signal_name(number: int) -> str:
@@ -25,6 +32,30 @@ def seconds(value: float) -> str:
 
 def program_of(launch: Launch) -> str:
     return repr(launch.argv[0]) if launch.argv else "the function"
+
+
+def last_line(path: str) -> str:
+    """Return the last line of a log that is not blank, short and harmless to print; empty if there is none."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        about = os.fstat(fd)
+        if not stat.S_ISREG(about.st_mode):  # the run has put something else there
+            return ""
+        data = os.pread(fd, _TAIL_BYTES, max(0, about.st_size - _TAIL_BYTES))
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
+    text = _ESCAPES.sub("", data.decode(errors="replace"))
+    for line in reversed(text.splitlines()):
+        words = " ".join(line.split())
+        if words:
+            shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)
+            return shown if len(shown) <= _MOST_CHARACTERS else shown[: _MOST_CHARACTERS - 1] + "…"
+    return ""
 
 
 def run_end(launch: Launch, record: Record, cancel_reason: str | None, give_up_s: float) -> RunEnd:
@@ -45,7 +76,8 @@ def run_end(launch: Launch, record: Record, cancel_reason: str | None, give_up_s
     elif name is not None:
         reason = f"signal {name}"
     elif code:
-        reason = f"exit code {code}"
+        said = last_line(os.path.join(launch.folder, "stderr.log"))
+        reason = f"exit code {code}: {said}" if said else f"exit code {code}"
     elif not record.flags & Flags.UNKILLABLE:
         status = RunStatus.COMPLETED
     if record.flags & Flags.UNKILLABLE:

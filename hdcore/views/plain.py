@@ -113,7 +113,7 @@ def summary(progress: Progress, *, root: Path | None = None) -> list[str]:
         lines.append(f"  failed  run {failure.number}: {printable(failure.reason or '')}")
     option = "" if root is None else f" --root {short_path(root)}"
     if progress.status is RunStatus.QUEUED:
-        lines.append(f"  go on   hdcore resume {spec.name}{option}")
+        lines.append(f"  go on   {'run the program again' if spec.function else f'hdcore resume {spec.name}{option}'}")
     look_at = best if best is not None else failure
     more = [f"hdcore show {spec.name}{option}"]
     if look_at is not None:

@@ -225,7 +225,7 @@ def test_failures_are_told_and_strict_makes_them_count(place: Path) -> None:
     done = call(place, "run", str(path))
     assert done.returncode == 0
     assert "exit code 3" in done.stdout
-    assert show(place)["runs"][1]["reason"] == "exit code 3"
+    assert show(place)["runs"][1]["reason"] == "exit code 3: to stderr"
     assert call(place, "run", str(path), "--name", "t", "--strict").returncode == 1
     path = sweep_file(place, "--fail 0,1,2,3", name="all")
     assert call(place, "run", str(path)).returncode == 1
@@ -244,7 +244,11 @@ def test_a_failing_run_is_tried_again(place: Path) -> None:
 def test_a_metric_of_another_name_is_warned_about(place: Path) -> None:
     done = call(place, "run", str(sweep_file(place, "--name Loss")))
     assert done.returncode == 0
-    one_line(done, 0, "warning", "'loss'", "'Loss'")
+    first, last = done.stderr.splitlines()  # at the end once more
+    for line in (first, last):
+        assert line.startswith("hdcore: warning: ")
+        assert "'loss'" in line
+        assert "'Loss'" in line
 
 
 def test_time_limits_of_run_and_sweep(place: Path) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import resource
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +18,7 @@ import pytest
 import hdcore as hd
 from hdcore.errors import InputError, RefusedError, StateError
 from hdcore.store import Store
+from hdcore.sweep import run_sweep
 
 
 @pytest.fixture
@@ -84,7 +89,8 @@ def test_more_slots_than_runs_are_not_made(root: Path) -> None:
 
 def test_a_name_goes_on_with_its_sweep_or_is_refused(root: Path) -> None:
     first = tune(root, name="mine")
-    second = tune(root, name="mine")
+    with pytest.warns(UserWarning, match="'mine' is Completed already; nothing was run; use another name"):
+        second = tune(root, name="mine")
     assert second.runs == first.runs
     with pytest.raises(RefusedError, match="another metric"):
         tune(root, name="mine", metric="depth")
@@ -118,3 +124,32 @@ def test_a_frame_needs_pandas_and_says_so(root: Path, monkeypatch: pytest.Monkey
         sweep.to_frame()
     monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=list))
     assert [row["parameter.x"] for row in sweep.to_frame()] == [run["configuration"]["x"] for run in sweep.runs]
+
+
+def test_the_command_line_does_not_resume_a_function_and_changes_nothing(root: Path) -> None:
+    sweep = tune(root, max_runs=2, name="mine")
+    with Store.open(root, "mine") as store:  # as if a driver had been stopped before a third run began
+        store.add_runs([(2, {"x": 0.5, "kind": "a"})])
+        store.set_sweep(hd.RunStatus.QUEUED, "stopped by SIGINT", 0.0)
+        with pytest.raises(InputError, match="run the program again"):
+            run_sweep(store)
+    before = sweep.runs
+    done = subprocess.run(
+        [sys.executable, "-m", "hdcore", "resume", "mine", "--root", str(root)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "run the program again that made it, with name='mine'" in done.stderr
+    assert (sweep.runs, sweep.status) == (before, hd.RunStatus.QUEUED)
+    assert tune(root, max_runs=2, name="mine").status is hd.RunStatus.COMPLETED
+    assert [run["status"] for run in sweep.runs] == ["Completed"] * 3
+
+
+def test_ctrl_c_says_to_run_the_program_again(root: Path) -> None:
+    driver = os.getpid()
+
+    def interrupts(configuration: dict[str, Any], run: Any) -> None:
+        os.kill(driver, signal.SIGINT)
+        time.sleep(60)
+
+    with pytest.raises(KeyboardInterrupt, match="run the program again, with name='mine'"):
+        tune(root, interrupts, name="mine", max_concurrent=1)

@@ -40,6 +40,7 @@ class ScriptedExecutor:
         self.is_closed = False
         self.why_blocked: str | None = None
         self.polls = 0
+        self.dropped = 0  # lines refused, with each report
         self.on_poll: Callable[[int], None] = lambda polls: None
 
     def capacity(self) -> int:
@@ -74,7 +75,7 @@ class ScriptedExecutor:
                 name, value = report if isinstance(report, tuple) else (self.metric, report)
                 at[0] += 1
                 row = MetricRow(name, value, at=1.0)
-                events.append(Reports(number, launch.attempt, (row,), at[0] * 10))
+                events.append(Reports(number, launch.attempt, (row,), at[0] * 10, self.dropped))
             elif not play.endless:
                 self._end(events, launch, play.status, play.reason, play.are_reports_lost)
         return events

@@ -273,9 +273,35 @@ def test_a_metric_that_never_comes_is_told_once_with_the_names_that_came(root: P
     executor = ScriptedExecutor(lambda number, attempt: Play([("acc", 1.0), ("Loss", 2.0)]))
     status, witness = go(root, make_spec(4), executor)
     assert status is RunStatus.COMPLETED
+    first, last = witness.notices
+    assert first.startswith("run 0 ended without a report of the primary metric 'loss'; reported were 'Loss', 'acc'")
+    assert last.startswith("all 4 completed runs ended without a report of the primary metric 'loss'; reported were")
+
+
+@pytest.mark.parametrize(
+    ("runs", "notice"),
+    [
+        (30, ["the first 10 runs all failed: exit code 1: no x; Ctrl-C stops the sweep"]),
+        (3, ["all 3 runs failed: exit code 1: no x"]),
+        (1, ["the only run failed: exit code 1: no x"]),
+    ],
+)
+def test_first_runs_that_all_fail_are_told_once(root: Path, runs: int, notice: list[str]) -> None:
+    executor = ScriptedExecutor(lambda number, attempt: Play([], RunStatus.FAILED, "exit code 1: no x"))
+    assert go(root, make_spec(runs), executor)[1].notices == notice
+
+
+def test_failures_beside_a_run_that_did_not_fail_are_not_told(root: Path) -> None:
+    executor = ScriptedExecutor(lambda number, attempt: Play() if number == 3 else Play([], RunStatus.FAILED, "x"))
+    assert go(root, make_spec(30), executor)[1].notices == []
+
+
+def test_refused_report_lines_are_told_once_a_sweep(root: Path) -> None:
+    executor = ScriptedExecutor(lambda number, attempt: Play([1.0, 1.0]))
+    executor.dropped = 2
+    _, witness = go(root, make_spec(4), executor)
     (notice,) = witness.notices
-    assert "'loss'" in notice
-    assert "'Loss', 'acc'" in notice
+    assert notice == 'run 0: 2 report lines were refused; a line is like {"name": "loss", "value": 0.5}'
 
 
 def test_values_that_are_not_finite_count_as_intervals_and_are_never_the_best(root: Path) -> None:

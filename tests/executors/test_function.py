@@ -67,9 +67,9 @@ def fail() -> None:
 @pytest.mark.parametrize(
     ("action", "reason", "stderr"),
     [
-        (fail, "exit code 1", "RuntimeError: boom"),
+        (fail, "exit code 1: RuntimeError: boom", "RuntimeError: boom"),
         (lambda: sys.exit(4), "exit code 4", ""),
-        (lambda: sys.exit("no data"), "exit code 1", "no data"),
+        (lambda: sys.exit("no data"), "exit code 1: no data", "no data"),
         (lambda: sys.exit(), None, ""),
         (lambda: os.kill(os.getpid(), signal.SIGSEGV), "signal SIGSEGV", ""),
         (lambda: os._exit(9), "exit code 9", ""),

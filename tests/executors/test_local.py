@@ -540,3 +540,40 @@ def test_a_second_sweep_leaves_the_affinity_alone_where_the_first_one_has_the_cp
 
 def test_default_slots_are_cpus_by_cpus_of_a_run() -> None:
     assert [cpus.default_slots(*pair) for pair in ((8, 1), (8, 3), (2, 4))] == [8, 2, 1]
+
+
+@pytest.mark.parametrize("argv", [(), ("",)])
+def test_a_run_without_a_command_is_never_forked(tmp_path: Path, argv: tuple[str, ...]) -> None:
+    with executor(1) as it:
+        with pytest.raises(ExecutorError, match="run 0 has no command"):
+            it.start(make_launch(tmp_path, argv=argv))
+        assert it.capacity() == 1
+        assert run_to_end(it, make_launch(tmp_path))[0].status is RunStatus.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("stderr", "said"),
+    [
+        (
+            b"Traceback:\n  x\nModuleNotFoundError: No module named 'x'\n\n \n",
+            ": ModuleNotFoundError: No module named 'x'",
+        ),
+        (b"", ""),
+        (b"\n\r\n", ""),
+        (b"10%\r20%\rno\tmemory", ": no memory"),
+        (b"\x1b[31mred\x1b[0m \x07\xff \xe2\x80\xae", ": red \ufffd\ufffd \ufffd"),
+        (b"x" * 100_000, f": {'x' * 159}…"),
+        (b"early\n" + b"\n" * 5000, ""),
+    ],
+)
+def test_a_failed_run_says_its_last_words(tmp_path: Path, stderr: bytes, said: str) -> None:
+    (tmp_path / "words").write_bytes(stderr)
+    with executor(1) as it:
+        end, _ = run_to_end(it, make_launch(tmp_path, argv=["sh", "-c", "cat ../words >&2; exit 3"]))
+    assert (end.reason, end.exit_code) == (f"exit code 3{said}", 3)
+
+
+def test_the_last_words_are_not_looked_for_in_what_a_run_put_in_place_of_its_log(tmp_path: Path) -> None:
+    code = "rm stderr.log; mkfifo stderr.log; exit 3"
+    with executor(1) as it:
+        assert run_to_end(it, make_launch(tmp_path, argv=["sh", "-c", code]))[0].reason == "exit code 3"
