@@ -15,11 +15,12 @@ import sys
 BARE = frozenset(sys.modules)
 """What an interpreter has loaded before it looks at the script's folder."""
 
-import _signal  # noqa: E402  # the module signal would bring enum and all that it needs
+import _signal  # type: ignore[import-not-found] # noqa: E402  # signal would bring enum and all that it needs
 import builtins  # noqa: E402
 import gc  # noqa: E402
 import os  # noqa: E402
 import struct  # noqa: E402
+from importlib import import_module  # noqa: E402
 from importlib.machinery import BuiltinImporter, ExtensionFileLoader, ModuleSpec  # noqa: E402
 
 TYPE_CHECKING = False  # the module typing is not loaded for this
@@ -37,7 +38,7 @@ GPU_DEVICES = ("/dev/nvidia", "/dev/kfd", "/dev/dri/render")
 def prepare(name: str, shim: Any) -> str | None:
     """Import a module; return why no process may be forked after that, None if it may."""
     try:
-        __import__(name)
+        import_module(name)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -147,9 +148,7 @@ def split(request: bytes, header: str) -> tuple[list[bytes], dict[bytes, bytes]]
     return words[:argc], dict(pair.partition(b"=")[::2] for pair in words[argc : argc + envc])
 
 
-def become(
-    shim: Any, argv: list[bytes], environment: dict[bytes, bytes], handlers: Iterable[tuple[int, Any]]
-) -> None:
+def become(shim: Any, argv: list[bytes], environment: dict[bytes, bytes], handlers: Iterable[tuple[int, Any]]) -> None:
     """Turn this copy of the server into the program of `argv`. Does not return."""
     os.environ.clear()
     os.environb.update(environment)
@@ -176,7 +175,7 @@ def become(
 
 def absolute(path: str) -> str:
     """Return a path as the interpreter makes it absolute for `__file__`: it resolves nothing."""
-    return path if path.startswith("/") else f"{os.getcwd()}/{path.removeprefix('./')}"
+    return path if path.startswith("/") else f"{os.getcwd()}/{path}"
 
 
 def is_script(path: str) -> bool:
@@ -213,9 +212,9 @@ def restore_streams(is_unbuffered: bool) -> None:
         if not isinstance(stream, io.TextIOWrapper):
             continue
         mode = "r" if fd == 0 else "w"
-        buffer = stream.buffer
+        buffer: Any = stream.buffer
         is_raw = isinstance(buffer, io.FileIO)
-        settings = {
+        settings: dict[str, Any] = {
             "encoding": stream.encoding,
             "errors": stream.errors,
             "newline": "\n",
@@ -233,16 +232,13 @@ def restore_streams(is_unbuffered: bool) -> None:
             if sys.version_info >= (3, 14):
                 size = max(min(size, 8 << 20), io.DEFAULT_BUFFER_SIZE)
             buffer.__init__(raw, size)
-        stream.__init__(buffer, **settings)
+        io.TextIOWrapper.__init__(stream, buffer, **settings)
 
 
 def restore_interpreter(words: list[str]) -> None:
     sys.orig_argv[:] = words
     program = words[0]
-    if "/" in program:
-        executable = os.path.abspath(program)
-    else:
-        executable = f"{os.path.dirname(sys.executable)}/{program}"
+    executable = os.path.abspath(program) if "/" in program else f"{os.path.dirname(sys.executable)}/{program}"
     if executable != sys.executable:
         sys.executable = executable
         spawn = sys.modules.get("multiprocessing.spawn")
@@ -255,7 +251,7 @@ def refresh_libraries() -> None:
     random = sys.modules.get("numpy.random")
     if random is not None:
         random.seed()
-    process = sys.modules.get("multiprocessing.process")
+    process: Any = sys.modules.get("multiprocessing.process")
     if process is not None:
         process.ORIGINAL_DIR = os.getcwd()
         process.current_process().authkey = os.urandom(32)
@@ -266,7 +262,7 @@ def refresh_libraries() -> None:
 
 def new_main() -> None:
     """Put a fresh `__main__` in place, with the names that the interpreter gives it, in their order."""
-    main = type(sys)("__main__")
+    main: Any = type(sys)("__main__")
     main.__loader__ = BuiltinImporter
     if sys.version_info < (3, 14):
         main.__annotations__ = {}

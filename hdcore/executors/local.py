@@ -104,8 +104,6 @@ class LocalExecutor:
     preload : Preload or None
         Modules for a fork server to import, in which runs of ``python SCRIPT`` then start. They are imported when this
         returns; InputError says which of them cannot be.
-    notice : callable or None
-        Takes what the user should know; by default the logger ``hdcore`` does.
     mark : str or None
         Name of the sweep in the environment of its runs, by which `end_leftovers` finds them; random if not given.
     kill_grace_s : float
@@ -114,6 +112,11 @@ class LocalExecutor:
         After the first SIGKILL; a process that lives on is reported and its slot stays out of use until it is gone.
     log_cap_bytes : int
         Of stdout.log and stderr.log of one run together: each keeps half of it, its beginning and its end.
+
+    Attributes
+    ----------
+    notice : callable
+        Takes what the user should know; the logger ``hdcore`` unless somebody sets another.
     """
 
     def __init__(
@@ -125,7 +128,6 @@ class LocalExecutor:
         cpus_per_run: int = 1,
         function: Callable[..., Any] | None = None,
         preload: Preload | None = None,
-        notice: Callable[[str], None] | None = None,
         mark: str | None = None,
         kill_grace_s: float = 5.0,
         give_up_s: float = 10.0,
@@ -149,8 +151,8 @@ class LocalExecutor:
         self._gpus_per_run = gpus_per_run
         self._function = function
         self._preload = preload
-        self._notice = notice or logging.getLogger("hdcore").warning
         self._said_cold = False
+        self.notice: Callable[[str], None] = logging.getLogger("hdcore").warning
         self._bounds = Bounds(kill_grace_s, give_up_s, log_cap_bytes)
         self._cpus = cpus.own(cpus.shares(usable, slots, cpus_per_run))
         self._free = list(range(slots))
@@ -316,7 +318,7 @@ class LocalExecutor:
         why = self._preload.why_cold(launch, environment)
         if why is not None and not self._said_cold:
             self._said_cold = True
-            self._notice(f"run {launch.number} starts cold, without preloaded modules: {why}")
+            self.notice(f"run {launch.number} starts cold, without preloaded modules: {why}")
         return why is None
 
     def _refuse(self, launch: Launch, slot: int, lease: Lease | None, why: str) -> tuple[str, ...]:
