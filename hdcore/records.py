@@ -241,6 +241,8 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
         Bytes of stdout and stderr beyond the cap.
     are_reports_lost : bool
         The disk was full: the run could not write all its reports, so it has to run again.
+    is_report_spoiled : bool
+        The script replaced or cut its report file instead of appending to it, so reports may be missing.
     """
 
     number: int
@@ -252,6 +254,7 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: float = 0.0
     log_dropped_bytes: int = 0
     are_reports_lost: bool = False
+    is_report_spoiled: bool = False
 
 
 Event: TypeAlias = RunStarted | Reports | RunEnd
