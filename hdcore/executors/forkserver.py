@@ -280,9 +280,9 @@ def begin(shim_path: str, header: str, control: str, status: str, parent: str, *
         del sys.path[0]  # this file's folder
     del sys.argv[:]
     loader = ExtensionFileLoader("hdcore._native.shim", shim_path)
-    # The module is made by hand, beside sys.modules: a run that imports hdcore finds nothing of it loaded.
     shim = loader.create_module(ModuleSpec("hdcore._native.shim", loader, origin=shim_path))
     loader.exec_module(shim)
+    sys.modules.pop("hdcore._native.shim", None)  # it enters itself; a run that imports hdcore finds nothing of it
     request, handlers = serve(shim, int(control), int(status), int(parent), modules)
     become(shim, *split(request, header), handlers)
 

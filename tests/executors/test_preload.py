@@ -206,7 +206,7 @@ ZOO = {
         import sys, gc, threading
         print(sys.flags, sys.warnoptions, sys.getswitchinterval(), sys.getrecursionlimit(), gc.isenabled(), sys.prefix)
         print([t.name for t in threading.enumerate()], sys.gettrace(), sys.exc_info(), sys.stdin.closed)
-        print("hdcore" in sys.modules, "json" in sys.modules)
+        print([name for name in sys.modules if name.startswith("hdcore")])
         """,
     "pickles its own classes": """
         import pickle
