@@ -5,7 +5,8 @@
    spawner   one per executor; takes launch requests from the driver and forks a shim for each (shim_spawn.c)
    shim      one per run; starts the run, keeps its logs, waits, ends its whole tree (shim_supervise.c)
 
-   Nothing here touches a Python object. The structs are mirrored by hdcore/executors/protocol.py. */
+   Nothing of this touches a Python object but shim_main.c, which starts a Python program in a run's process that was
+   forked and not executed anew. The structs are mirrored by hdcore/executors/protocol.py. */
 #ifndef HDCORE_SHIM_H
 #define HDCORE_SHIM_H
 
@@ -21,7 +22,7 @@ typedef struct {
     uint32_t magic;
     uint32_t argc;
     uint32_t envc;
-    uint32_t function;  /* 1: no exec, the run's child returns to Python */
+    uint32_t function;  /* 1: no exec, the run's child returns to Python: a function, or a warm start of a script */
     uint32_t cpu_words; /* 64-bit words of the affinity mask, 0 = leave it alone */
     uint32_t reserved;
     int64_t timeout_ns; /* 0 = none */
@@ -64,10 +65,10 @@ typedef struct {
 /* ---- spawner -> driver. The driver's request is one uint64 token with descriptors: the run's socket, the memfd of the
         request, and any number up to HD_MOST_HELD that the shim keeps open until the tree is gone (device leases). */
 #define HD_MOST_HELD 128
-enum { HD_SHIM_LOST = 1, HD_FORK_FAILED = 2 };
+enum { HD_SHIM_LOST = 1, HD_FORK_FAILED = 2, HD_THREADED = 3 };
 typedef struct {
     uint32_t kind;
-    int32_t status; /* wait status of the shim, or errno of fork */
+    int32_t status; /* wait status of the shim, errno of fork, or the number of threads that forbids it */
     uint64_t token;
     int32_t survivor;
     uint32_t killed;
@@ -131,5 +132,9 @@ int hd_supervise(const int *fds, int count, int spawner, char **payload, size_t 
 
 /* ---- shim_spawn.c: 0 = the driver is gone; 1 = as above; -errno = could not begin */
 int hd_serve(int control, char **payload, size_t *size);
+
+/* ---- shim_main.c: the interpreter becomes `python PATH` or `python -m NAME`. Return only if they cannot begin. */
+int hd_run_file(const char *path);
+int hd_run_module(const char *name);
 
 #endif

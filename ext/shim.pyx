@@ -17,6 +17,25 @@ cdef extern from "Python.h":
 cdef extern from "_shim.h" nogil:
     int hd_serve(int control, char **payload, size_t *size)
 
+cdef extern from "_shim.h":
+    int hd_run_file(const char *path)
+    int hd_run_module(const char *name) except -1
+
+cdef extern from "stdio.h" nogil:
+    int fflush(void *stream)
+
+cdef extern from "sys/prctl.h" nogil:
+    enum:
+        PR_SET_PDEATHSIG
+    int prctl(int option, ...)
+
+cdef extern from "sys/wait.h" nogil:
+    int waitpid(int pid, int *status, int options)
+
+cdef extern from "unistd.h" nogil:
+    int fork()
+    void _exit(int status)
+
 
 cdef extern from "sys/inotify.h" nogil:
     enum:
@@ -44,6 +63,7 @@ def serve(int control):
     cdef char *payload = NULL
     cdef size_t size = 0
     cdef int result
+    fflush(NULL)  # else each run would write what C libraries have buffered
     PyOS_BeforeFork()
     result = hd_serve(control, &payload, &size)
     if result <= 0:
@@ -55,6 +75,32 @@ def serve(int control):
     request = PyBytes_FromStringAndSize(payload, size)
     free(payload)
     return request
+
+
+def run_file(bytes path not None):
+    """Become ``python PATH``. Does not return; returns False, with nothing done, if the file cannot be opened."""
+    hd_run_file(path)
+    return False
+
+
+def run_module(bytes name not None):
+    """Become ``python -m NAME``, which does not return."""
+    hd_run_module(name)
+
+
+def end_with_parent(int sig):
+    """Have the kernel send `sig` when the thread ends that started this process; 0: no more."""
+    prctl(PR_SET_PDEATHSIG, <unsigned long>sig)
+
+
+def settle():
+    """Fork once, for nothing: libraries that keep a thread pool and know of forks (OpenBLAS) end their threads."""
+    cdef int status
+    cdef int pid = fork()
+    if pid == 0:
+        _exit(0)
+    if pid > 0:
+        waitpid(pid, &status, 0)
 
 
 def watch_open():

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "_shim.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -105,6 +106,16 @@ static ssize_t receive(int control, uint64_t *token, int *fds, int *count) {
     return n;
 }
 
+/* Threads of this process. A fork copies one of them only, with whatever locks the others hold. */
+static int count_threads(void) {
+    DIR *tasks = opendir("/proc/self/task");
+    if (!tasks) return 1; /* no descriptor left: the fork itself will say so */
+    int count = 0;
+    for (struct dirent *entry; (entry = readdir(tasks));) count += entry->d_name[0] != '.';
+    closedir(tasks);
+    return count;
+}
+
 int hd_serve(int control, char **payload, size_t *size) {
     shims s = {0};
     sigset_t children;
@@ -136,7 +147,8 @@ int hd_serve(int control, char **payload, size_t *size) {
             is_open = 0;
             continue;
         }
-        pid_t pid = n != (ssize_t)sizeof token || count < 2 || make_room(&s) ? -1 : fork();
+        int threads = count_threads();
+        pid_t pid = threads > 1 || n != (ssize_t)sizeof token || count < 2 || make_room(&s) ? -1 : fork();
         if (pid == 0) {
             close(signals);
             int result = hd_supervise(given, count, control, payload, size);
@@ -145,6 +157,7 @@ int hd_serve(int control, char **payload, size_t *size) {
         }
         if (pid < 0) {
             hd_notice failed = {.kind = HD_FORK_FAILED, .status = errno, .token = token};
+            if (threads > 1) failed = (hd_notice){.kind = HD_THREADED, .status = threads, .token = token};
             notify(control, &failed);
         } else {
             s.pids[s.count] = pid;

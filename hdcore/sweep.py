@@ -183,6 +183,8 @@ def run_sweep(
             observer.notice(f"ended {len(ended)} processes that an earlier driver had left")
     if executor is None:
         executor = local_executor(store.spec, store.sweep_id, slots=slots, gpus=gpus)
+    if observer is not None and hasattr(executor, "notice"):
+        executor.notice = observer.notice
     return drive(store, executor, observer=observer, stop=stop, slots=slots)
 
 
@@ -194,10 +196,24 @@ def local_executor(
     gpus: str | None = None,
     function: Callable[..., Any] | None = None,
 ) -> Executor:
-    """Make the executor that a sweep asks for; `drive` closes it."""
+    """Make the executor that a sweep asks for; `drive` closes it. Modules to preload are imported when this returns.
+
+    Raises
+    ------
+    InputError
+        If the machine lacks what the sweep asks for, or a module cannot be preloaded.
+    """
     from hdcore.executors.devices import Devices
     from hdcore.executors.local import LocalExecutor
 
+    preload = None
+    if spec.preload and function is None:
+        from hdcore.executors.cpus import thread_variables
+        from hdcore.executors.preload import Preload
+        from hdcore.workspace import shared_environment
+
+        environment = shared_environment(spec)
+        preload = Preload(spec.preload, {**environment, **thread_variables(spec.cpus_per_run, environment)})
     wanted = slots or spec.limits.max_concurrent_runs
     return LocalExecutor(
         slots=None if wanted is None else min(wanted, spec.limits.max_total_runs),  # each slot costs memory
@@ -205,6 +221,7 @@ def local_executor(
         gpus_per_run=spec.gpus_per_run if isinstance(spec.gpus_per_run, int | float) else 1,
         cpus_per_run=spec.cpus_per_run,
         function=function,
+        preload=preload,
         mark=sweep_id,
     )
 

@@ -15,6 +15,7 @@ from hdcore.typing import RunStatus
 from hdcore.views.text import printable
 
 if TYPE_CHECKING:
+    from hdcore.executors.base import Executor
     from hdcore.store import Store
     from hdcore.views.progress import Progress
 
@@ -84,7 +85,7 @@ def run_command(
     from hdcore.azure import load_sweep, missing_here, spec_from_script
     from hdcore.azure.reader import read_file
     from hdcore.store import find_root
-    from hdcore.sweep import check_runnable, create_sweep
+    from hdcore.sweep import check_runnable, create_sweep, local_executor, new_sweep_id
 
     where = find_root(root)
     overrides = {
@@ -125,8 +126,18 @@ def run_command(
         raise
     for warning in spec.warnings:
         _warn(warning)
-    with create_sweep(where, spec, takes_free_name=not has_name) as store:
-        return _drive(store, max_concurrent, gpus, no_live, strict, as_json, where)
+    sweep_id = new_sweep_id()
+    local = None
+    if spec.preload:  # a module that cannot be imported is refused before anything of the sweep exists
+        local = local_executor(spec, sweep_id, slots=max_concurrent, gpus=gpus)
+    try:
+        store = create_sweep(where, spec, sweep_id=sweep_id, takes_free_name=not has_name)
+    except BaseException:
+        if local is not None:
+            local.close()
+        raise
+    with store:
+        return _drive(store, max_concurrent, gpus, no_live, strict, as_json, where, executor=local)
 
 
 @click.command("resume")
@@ -165,6 +176,7 @@ def _drive(
     root: Path,
     *,
     is_resumed: bool = False,
+    executor: Executor | None = None,
 ) -> int:
     from hdcore.signals import StopSignals
     from hdcore.sweep import run_sweep
@@ -172,7 +184,9 @@ def _drive(
     view = _view(no_live, as_json)
     try:
         with StopSignals() as stop:
-            status = run_sweep(store, slots=slots, gpus=gpus, observer=view, stop=stop, is_resumed=is_resumed)
+            status = run_sweep(
+                store, slots=slots, gpus=gpus, observer=view, stop=stop, executor=executor, is_resumed=is_resumed
+            )
     finally:
         view.close()
     if as_json:

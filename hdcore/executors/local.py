@@ -14,13 +14,14 @@ The driver waits on sockets and inotify only; an executor with a hundred quiet r
 from __future__ import annotations
 
 import heapq
+import logging
 import os
 import secrets
 import selectors
 import socket
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -29,6 +30,7 @@ from hdcore.errors import ExecutorError, InputError
 from hdcore.executors import cpus, outcome
 from hdcore.executors.leftovers import MARK_VARIABLE, end_leftovers, process_name, run_mark
 from hdcore.executors.pickup import Pickup
+from hdcore.executors.preload import Preload
 from hdcore.executors.protocol import (
     CANCEL,
     COMMAND,
@@ -99,6 +101,9 @@ class LocalExecutor:
         Called as ``function(configuration, run)`` in each run's process instead of executing `Launch.argv`. The
         spawner is forked from this process right here, so it inherits everything that is loaded; make the executor
         before opening stores.
+    preload : Preload or None
+        Modules for a fork server to import, in which runs of ``python SCRIPT`` then start. They are imported when this
+        returns; InputError says which of them cannot be.
     mark : str or None
         Name of the sweep in the environment of its runs, by which `end_leftovers` finds them; random if not given.
     kill_grace_s : float
@@ -107,6 +112,11 @@ class LocalExecutor:
         After the first SIGKILL; a process that lives on is reported and its slot stays out of use until it is gone.
     log_cap_bytes : int
         Of stdout.log and stderr.log of one run together: each keeps half of it, its beginning and its end.
+
+    Attributes
+    ----------
+    notice : callable
+        Takes what the user should know; the logger ``hdcore`` unless somebody sets another.
     """
 
     def __init__(
@@ -117,6 +127,7 @@ class LocalExecutor:
         gpus_per_run: float = 0,
         cpus_per_run: int = 1,
         function: Callable[..., Any] | None = None,
+        preload: Preload | None = None,
         mark: str | None = None,
         kill_grace_s: float = 5.0,
         give_up_s: float = 10.0,
@@ -139,6 +150,9 @@ class LocalExecutor:
         self._devices = devices
         self._gpus_per_run = gpus_per_run
         self._function = function
+        self._preload = preload
+        self._said_cold = False
+        self.notice: Callable[[str], None] = logging.getLogger("hdcore").warning
         self._bounds = Bounds(kill_grace_s, give_up_s, log_cap_bytes)
         self._cpus = cpus.own(cpus.shares(usable, slots, cpus_per_run))
         self._free = list(range(slots))
@@ -155,8 +169,15 @@ class LocalExecutor:
         if self._pickup.fd is not None:
             self._selector.register(self._pickup.fd, selectors.EVENT_READ, self._pickup.notice)
         _executors.add(self)
-        self._spawner = Spawner(None if function is None else self._fork)
+        self._spawner = Spawner(self._fork if function is not None else None if preload is None else preload.begin)
         self._selector.register(self._spawner.socket, selectors.EVENT_READ, self._on_notice)
+        if preload is not None and function is None:
+            try:
+                preload.wait()
+            except BaseException:
+                self._spawner.kill()
+                self.close()
+                raise
 
     # ---- the protocol
 
@@ -288,9 +309,19 @@ class LocalExecutor:
             timeout_s=None if launch.timeout_s is None else min(launch.timeout_s, LONGEST_S),
             bounds=self._bounds,
             cpus=self._cpus.shares[slot],
-            function=self._function is not None,
+            function=self._function is not None or self._is_warm(launch, environment),
             name=process_name(self.mark, launch.number, launch.attempt),
         )
+
+    def _is_warm(self, launch: Launch, environment: Mapping[str, str]) -> bool:
+        """Return whether the fork server is to become the run's program; the first one that it cannot be is told."""
+        if self._preload is None:
+            return False
+        why = self._preload.why_cold(launch, environment)
+        if why is not None and not self._said_cold:
+            self._said_cold = True
+            self.notice(f"run {launch.number} starts cold, without preloaded modules: {why}")
+        return why is None
 
     def _refuse(self, launch: Launch, slot: int, lease: Lease | None, why: str) -> tuple[str, ...]:
         heapq.heappush(self._free, slot)
@@ -324,7 +355,7 @@ class LocalExecutor:
         self._retire(run)
         self._release(run)
 
-    def _fork(self, control: socket.socket, ours: socket.socket) -> int:
+    def _fork(self, control: socket.socket, ours: socket.socket, _errors: int) -> int:
         from hdcore.executors.function import fork_spawner
 
         assert self._function is not None
@@ -424,6 +455,9 @@ class LocalExecutor:
             return
         if run.loss is not None and run.loss.kind == NoticeKind.FORK_FAILED:
             self._end(run, outcome.not_started(run.launch, os.strerror(run.loss.status)))
+        elif run.loss is not None and run.loss.kind == NoticeKind.THREADED:
+            why = f"the process that forks runs has {run.loss.status} threads"
+            self._end(run, outcome.not_started(run.launch, why))
         elif not run.said_hello and run.tries < MOST_TRIES:
             try:
                 self._hand_over(run)

@@ -32,6 +32,7 @@ class NoticeKind(IntEnum):
 
     SHIM_LOST = 1
     FORK_FAILED = 2
+    THREADED = 3
 
 
 class Stage(IntEnum):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hdcore._native import shim
@@ -26,14 +26,14 @@ class Spawner:
 
     Parameters
     ----------
-    fork : callable or None
-        None: a bare interpreter that executes commands. Else called as ``fork(control, ours)`` to make the process that
-        serves on the socket `control`, by forking this one; returns its pid. The copy must give up `ours`, the driver's
-        end: it would never see the driver die. For runs of a Python function.
+    begin : callable or None
+        None: a bare interpreter that executes commands. Else called as ``begin(control, ours, errors)`` to make the
+        process that serves on the socket `control` and has `errors` as its stderr; returns its pid. A fork of this
+        process must give up `ours`, the driver's end: it would never see the driver die.
     """
 
-    def __init__(self, fork: Callable[[socket.socket, socket.socket], int] | None = None) -> None:
-        self._fork = fork
+    def __init__(self, begin: Callable[[socket.socket, socket.socket, int], int] | None = None) -> None:
+        self._begin_process = begin or _start_helper
         self._starts: deque[float] = deque(maxlen=MOST_RESTARTS)
         self._errors = os.memfd_create("hdcore-spawner-errors", os.MFD_CLOEXEC)  # what its interpreter has to say
         self.generation = 0
@@ -48,10 +48,7 @@ class Spawner:
         self._starts.append(now)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            if self._fork is not None:
-                self.pid = self._fork(theirs, ours)
-            else:
-                self.pid = _start_helper(theirs, self._errors)
+            self.pid = self._begin_process(theirs, ours, self._errors)
         self.generation += 1
         return ours
 
@@ -106,6 +103,11 @@ class Spawner:
             return None
         return Notice.unpack(data) if len(data) == NOTICE.size else None
 
+    def kill(self) -> None:
+        """End a spawner that does not listen to its socket yet."""
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)  # our own child, not yet waited for: the number is its
+
     def close(self) -> None:
         """Let go of the spawner, which leaves when its shims have left. Idempotent."""
         self.socket.close()
@@ -136,16 +138,23 @@ class Spawner:
             self.pid = 0
 
 
-def _start_helper(control: socket.socket, errors: int) -> int:
+def _start_helper(control: socket.socket, _ours: socket.socket, errors: int) -> int:
     program = Path(__file__).with_name("helper.py")
+    argv = [sys.executable, "-I", "-S", str(program), shim.__file__, str(control.fileno())]
+    return start_detached(argv, errors, [control.fileno()])
+
+
+def start_detached(argv: Sequence[str], errors: int, kept: Sequence[int], env: Mapping[str, str] | None = None) -> int:
+    """Start a helper process that outlives Ctrl-C and a closed terminal; return its pid, which the caller waits for."""
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(program), shim.__file__, str(control.fileno())],
+        argv,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=errors,
-        pass_fds=[control.fileno()],
+        pass_fds=kept,
         start_new_session=True,  # Ctrl-C and a closed terminal are for the driver
         cwd="/",
+        env=env,
     )
     process.returncode = 0  # we wait for it ourselves; Popen's own bookkeeping would warn of a living child
     return process.pid

@@ -111,8 +111,7 @@ def prepare_run(
     if spec.command:
         argv = Command.parse(spec.command, spec.shell).argv(configuration, input_values, output_paths, extra=extra)
 
-    environment = _inherit(os.environ if inherited is None else inherited)
-    environment.update(spec.environment)
+    environment = shared_environment(spec, inherited)
     for kind, values in (("inputs", input_values), ("search_space", configuration)):
         for name, value in values.items():
             environment[_SWEPT + name] = as_argument(value, f"{kind}.{name}")
@@ -156,6 +155,11 @@ def prepare_run(
         timeout_s=spec.limits.run_timeout_s,
         offset=offset,
     )
+
+
+def shared_environment(spec: SweepSpec, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what the environments of all runs of a sweep have in common."""
+    return {**_inherit(os.environ if inherited is None else inherited), **spec.environment}
 
 
 def _inherit(inherited: Mapping[str, str]) -> dict[str, str]:
