@@ -5,9 +5,6 @@
 
 #include <stddef.h>
 
-typedef double v8 __attribute__((vector_size(64), aligned(64)));
-typedef double u8 __attribute__((vector_size(64), aligned(8), may_alias)); /* anywhere */
-
 /* log h(z), h(z) = phi(z) + z Phi(z), and its slope Phi/h, for `count` values.
  *
  * Below -1, with a = -z, h = phi(z) R(a) and a^2 R(a) is smooth between 0.34 at a = 1 and 1 at infinity: one
@@ -167,26 +164,7 @@ HD_CLONES static void add_rows_8(int rows, int n, const double *b, long ldb, con
     }
 }
 
-/* One accumulator would wait for its own sums. */
-HD_CLONES static double dot(int n, const double *a, const double *b)
-{
-    v8 s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
-    int j = 0;
-    for (; j + 31 < n; j += 32) {
-        const u8 *x = (const u8 *)(a + j), *y = (const u8 *)(b + j);
-        s0 += x[0] * y[0];
-        s1 += x[1] * y[1];
-        s2 += x[2] * y[2];
-        s3 += x[3] * y[3];
-    }
-    for (; j + 7 < n; j += 8)
-        s0 += *(const u8 *)(a + j) * *(const u8 *)(b + j);
-    s0 = (s0 + s1) + (s2 + s3);
-    double sum = ((s0[0] + s0[4]) + (s0[1] + s0[5])) + ((s0[2] + s0[6]) + (s0[3] + s0[7]));
-    for (; j < n; j++)
-        sum += a[j] * b[j];
-    return sum;
-}
+HD_CLONES static double dot(int n, const double *a, const double *b) { return gp_dot(n, a, b); }
 
 HD_CLONES static void interleave(int n, const double *row, int lane, double *k8)
 {
