@@ -12,6 +12,30 @@
 
 enum { GP_CHUNK = 256 }; /* points a pass; the distances of a chunk stay in L1 */
 
+typedef double v8 __attribute__((vector_size(64), aligned(64)));
+typedef double u8 __attribute__((vector_size(64), aligned(8), may_alias)); /* anywhere */
+
+/* One accumulator would wait for its own sums. */
+HD_INLINE double gp_dot(int n, const double *a, const double *b)
+{
+    v8 s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
+    int j = 0;
+    for (; j + 31 < n; j += 32) {
+        const u8 *x = (const u8 *)(a + j), *y = (const u8 *)(b + j);
+        s0 += x[0] * y[0];
+        s1 += x[1] * y[1];
+        s2 += x[2] * y[2];
+        s3 += x[3] * y[3];
+    }
+    for (; j + 7 < n; j += 8)
+        s0 += *(const u8 *)(a + j) * *(const u8 *)(b + j);
+    s0 = (s0 + s1) + (s2 + s3);
+    double sum = ((s0[0] + s0[4]) + (s0[1] + s0[5])) + ((s0[2] + s0[6]) + (s0[3] + s0[7]));
+    for (; j < n; j++)
+        sum += a[j] * b[j];
+    return sum;
+}
+
 /* exp(x) for -700 <= x <= 700, relative error below 4e-16: x = k log 2 + r, Taylor to degree 12 in |r| <= 0.347. */
 HD_INLINE double gp_exp(double x)
 {

@@ -153,6 +153,9 @@ void acq_local(const acq_space *s, const acq_model *m, int centres, const double
 /* ---- local search ---- */
 
 enum { RELAXED_ABOVE = 8, ALL_LEVELS = 17, OFFSETS = 10 };
+/* Among so many points, a start that would need more than ten more of its last step's gains is given up after four. With
+ * few points such starts do catch up, and cost little. */
+enum { MANY = 200, TRUSTED = 4, BEHIND = 10 };
 
 static int is_free(const acq_space *s, const double *row, int k)
 {
@@ -168,7 +171,7 @@ long acq_search_size(int d, int B)
 /* Doubles of one start: H (d d), x is outside; g, trial, trial gradient, direction, y (d each). */
 typedef struct {
     double *h, *g, *to, *g_to, *direction, *hy;
-    double step, slope;
+    double step, slope, gain;
     int phase, fresh, tries, steps; /* phase: 0 done, 1 a trial is to be evaluated */
 } start_state;
 
@@ -312,6 +315,7 @@ static int climb(const acq_model *m, const acq_space *s, int B, double *x, doubl
                     t->phase = 0;
                 else
                     aim(s, m, d, xb, t);
+                t->gain = gain;
             } else if (++t->tries >= 8) {
                 if (t->fresh) {
                     t->phase = 0;
@@ -324,6 +328,14 @@ static int climb(const acq_model *m, const acq_space *s, int B, double *x, doubl
                 t->step *= fraction < 0.1 ? 0.1 : fraction > 0.5 ? 0.5 : fraction;
             }
         }
+        if (m->n < MANY)
+            continue;
+        double best = -INFINITY; /* a start that falls behind costs as much as all together */
+        for (int b = 0; b < B; b++)
+            best = value[b] > best ? value[b] : best;
+        for (int b = 0; b < B; b++)
+            if (state[b].phase && state[b].steps >= TRUSTED && value[b] + BEHIND * state[b].gain < best)
+                state[b].phase = 0;
     }
     return evaluations;
 }

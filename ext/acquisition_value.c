@@ -1,41 +1,57 @@
 /* LogEI and its gradient for batches of points. */
 #include "_acquisition.h"
 #include "_gpmath.h"
+#include "_math.h"
 
 #include <stddef.h>
 
-typedef double v8 __attribute__((vector_size(64), aligned(64)));
-
-/* log h(z), h(z) = phi(z) + z Phi(z), and its slope Phi/h.
+/* log h(z), h(z) = phi(z) + z Phi(z), and its slope Phi/h, for `count` values.
  *
  * Below -1, with a = -z, h = phi(z) R(a) and a^2 R(a) is smooth between 0.34 at a = 1 and 1 at infinity: one
  * Chebyshev series in (a - 5)/(a + 5), truncated at 5e-16, has no cancellation anywhere, unlike 1 - a m(a) with
- * Mills' ratio m; and m = (1 - R)/a comes for free. */
+ * Mills' ratio m; and m = (1 - R)/a comes for free. Both branches are always computed, so that the loop is SIMD. */
+HD_CLONES static void log_h(int count, const double *z_of, double *value, double *slope)
+{
+    const double log_root_2pi = 0.91893853320467274178;
+    for (int i = 0; i < count; i++) {
+        double z = z_of[i], near = z > -1.0 ? z : -1.0, a = z > -1.0 ? 1.0 : -z;
+        double cdf = hd_normal_cdf(near), h = hd_exp(-0.5 * near * near - log_root_2pi) + near * cdf;
+        double x = 1.2 * ((a - 5.0) / (a + 5.0)) - 0.2, b1 = -0x1.fc79840fdf4a3p-53, b2 = 0.0, b0;
+#define TERM(c) b0 = 2.0 * x * b1 - b2 + (c), b2 = b1, b1 = b0
+        TERM(0x1.591459fc01268p-48);
+        TERM(0x1.9da14f648fa0bp-49);
+        TERM(-0x1.508f17fdc8da4p-43);
+        TERM(0x1.f4dcbf36e4243p-44);
+        TERM(0x1.47d4aae3e6a82p-38);
+        TERM(-0x1.e2c3cff2a77b5p-37);
+        TERM(-0x1.142f82b0f739fp-33);
+        TERM(0x1.ea8cc34d1356ep-31);
+        TERM(0x1.63b620d5f94b3p-30);
+        TERM(-0x1.5d03eb4ee7f12p-25);
+        TERM(0x1.6934651e19c0fp-23);
+        TERM(0x1.55574ac0c6525p-21);
+        TERM(-0x1.a1769167b9bf7p-17);
+        TERM(0x1.6d85a830c104ap-14);
+        TERM(-0x1.9a3140b9414b7p-12);
+        TERM(0x1.32721ac1fd832p-10);
+        TERM(-0x1.c1f64af524580p-10);
+        TERM(-0x1.093b3bb8f9a41p-8);
+        TERM(0x1.3234fecd4975ep-5);
+        TERM(-0x1.1907e0d29593ep-3);
+        TERM(0x1.2b9a54ef83b0fp-2);
+#undef TERM
+        double scaled = x * b1 - b2 + 0x1.9fd518221f7afp-1; /* a^2 R */
+        double tail = -0.5 * a * a - log_root_2pi - 2.0 * hd_log(a), log_of = hd_log(z > -1.0 ? h : scaled);
+        slope[i] = z > -1.0 ? cdf / h : a * (1.0 - scaled / (a * a)) / scaled;
+        value[i] = z > -1.0 ? log_of : log_of + tail;
+    }
+}
+
 double acq_log_h(double z, double *slope)
 {
-    static const double series[23] = {
-        0x1.9fd518221f7afp-1,  0x1.2b9a54ef83b0fp-2,  -0x1.1907e0d29593ep-3, 0x1.3234fecd4975ep-5,
-        -0x1.093b3bb8f9a41p-8, -0x1.c1f64af524580p-10, 0x1.32721ac1fd832p-10, -0x1.9a3140b9414b7p-12,
-        0x1.6d85a830c104ap-14, -0x1.a1769167b9bf7p-17, 0x1.55574ac0c6525p-21, 0x1.6934651e19c0fp-23,
-        -0x1.5d03eb4ee7f12p-25, 0x1.63b620d5f94b3p-30, 0x1.ea8cc34d1356ep-31, -0x1.142f82b0f739fp-33,
-        -0x1.e2c3cff2a77b5p-37, 0x1.47d4aae3e6a82p-38, 0x1.f4dcbf36e4243p-44, -0x1.508f17fdc8da4p-43,
-        0x1.9da14f648fa0bp-49, 0x1.591459fc01268p-48, -0x1.fc79840fdf4a3p-53};
-    const double log_root_2pi = 0.91893853320467274178;
-    if (z > -1.0) {
-        double cdf = 0.5 * erfc(-0.70710678118654752440 * z);
-        double h = exp(-0.5 * z * z - log_root_2pi) + z * cdf;
-        *slope = cdf / h;
-        return log(h);
-    }
-    double a = -z, x = 1.2 * ((a - 5.0) / (a + 5.0)) - 0.2, b1 = 0.0, b2 = 0.0;
-    for (int i = 22; i > 0; i--) {
-        double b0 = 2.0 * x * b1 - b2 + series[i];
-        b2 = b1;
-        b1 = b0;
-    }
-    double scaled = x * b1 - b2 + series[0]; /* a^2 R */
-    *slope = a * (1.0 - scaled / (a * a)) / scaled;
-    return -0.5 * z * z - log_root_2pi + log(scaled) - 2.0 * log(a);
+    double value;
+    log_h(1, &z, &value, slope);
+    return value;
 }
 
 HD_CLONES static void covariances(int n, int d, const double *z, long ld, const double *w2, double sf2, const double *q,
@@ -52,29 +68,42 @@ HD_CLONES static void covariances(int n, int d, const double *z, long ld, const 
     }
 }
 
-/* V = A K for 8 right-hand sides, A by its lower triangle: each element of A is read once and used twice. */
+/* V = A K for 8 right-hand sides, A by its lower triangle: each element of A is read once and used twice. Rows go by
+ * eight, so that K and V, which do not fit into the first cache, are passed over n / 8 times only. */
 HD_CLONES static void symmetric_times_8(int n, const double *a, long lda, const v8 *k, v8 *v)
 {
     int i = 0;
     for (int j = 0; j < n; j++)
         v[j] = (v8){0};
-    for (; i + 3 < n; i += 4) {
-        const double *r0 = a + i * lda, *r1 = r0 + lda, *r2 = r1 + lda, *r3 = r2 + lda;
-        v8 s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
-        v8 k0 = k[i], k1 = k[i + 1], k2 = k[i + 2], k3 = k[i + 3];
+    for (; i + 7 < n; i += 8) {
+        const double *r0 = a + i * lda, *r1 = r0 + lda, *r2 = r1 + lda, *r3 = r2 + lda, *r4 = r3 + lda, *r5 = r4 + lda,
+                     *r6 = r5 + lda, *r7 = r6 + lda;
+        v8 s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, s4 = {0}, s5 = {0}, s6 = {0}, s7 = {0};
+        v8 k0 = k[i], k1 = k[i + 1], k2 = k[i + 2], k3 = k[i + 3], k4 = k[i + 4], k5 = k[i + 5], k6 = k[i + 6],
+           k7 = k[i + 7];
         for (int j = 0; j < i; j++) {
             v8 kj = k[j];
             s0 += r0[j] * kj;
             s1 += r1[j] * kj;
             s2 += r2[j] * kj;
             s3 += r3[j] * kj;
-            v[j] += (r0[j] * k0 + r1[j] * k1) + (r2[j] * k2 + r3[j] * k3);
+            s4 += r4[j] * kj;
+            s5 += r5[j] * kj;
+            s6 += r6[j] * kj;
+            s7 += r7[j] * kj;
+            v[j] += ((r0[j] * k0 + r1[j] * k1) + (r2[j] * k2 + r3[j] * k3)) +
+                    ((r4[j] * k4 + r5[j] * k5) + (r6[j] * k6 + r7[j] * k7));
         }
-        r0 += i, r1 += i, r2 += i, r3 += i;
-        v[i] += s0 + r0[0] * k0 + r1[0] * k1 + r2[0] * k2 + r3[0] * k3;
-        v[i + 1] += s1 + r1[0] * k0 + r1[1] * k1 + r2[1] * k2 + r3[1] * k3;
-        v[i + 2] += s2 + r2[0] * k0 + r2[1] * k1 + r2[2] * k2 + r3[2] * k3;
-        v[i + 3] += s3 + r3[0] * k0 + r3[1] * k1 + r3[2] * k2 + r3[3] * k3;
+        v8 own[8] = {s0, s1, s2, s3, s4, s5, s6, s7};
+        for (int r = 0; r < 8; r++) {
+            const double *row = a + (i + r) * lda + i;
+            v8 kr = k[i + r], sum = own[r] + row[r] * kr;
+            for (int c = 0; c < r; c++) {
+                sum += row[c] * k[i + c];
+                v[i + c] += row[c] * kr;
+            }
+            v[i + r] += sum;
+        }
     }
     for (; i < n; i++) {
         const double *row = a + i * lda;
@@ -87,14 +116,55 @@ HD_CLONES static void symmetric_times_8(int n, const double *a, long lda, const 
     }
 }
 
-HD_CLONES static double dot(int n, const double *a, const double *b)
+/* out_r = B_r K for `rows` rows of B and 8 right-hand sides. */
+HD_CLONES static void rows_times_8(int rows, int n, const double *b, long ldb, const v8 *k, v8 *out)
 {
-    double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-    for (int j = 0; j < n; j++)
-        sum += a[j] * b[j];
-    return sum;
+    int i = 0;
+    for (; i + 3 < rows; i += 4) {
+        const double *r0 = b + i * ldb, *r1 = r0 + ldb, *r2 = r1 + ldb, *r3 = r2 + ldb;
+        v8 s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
+        for (int j = 0; j < n; j++) {
+            v8 kj = k[j];
+            s0 += r0[j] * kj;
+            s1 += r1[j] * kj;
+            s2 += r2[j] * kj;
+            s3 += r3[j] * kj;
+        }
+        out[i] = s0, out[i + 1] = s1, out[i + 2] = s2, out[i + 3] = s3;
+    }
+    for (; i < rows; i++) {
+        const double *row = b + i * ldb;
+        v8 s0 = {0}, s1 = {0};
+        int j = 0;
+        for (; j + 1 < n; j += 2) {
+            s0 += row[j] * k[j];
+            s1 += row[j + 1] * k[j + 1];
+        }
+        for (; j < n; j++)
+            s0 += row[j] * k[j];
+        out[i] = s0 + s1;
+    }
 }
+
+/* out_j += sum_i w_i B_ij, lane by lane. */
+HD_CLONES static void add_rows_8(int rows, int n, const double *b, long ldb, const v8 *w, v8 *out)
+{
+    int i = 0;
+    for (; i + 3 < rows; i += 4) {
+        const double *r0 = b + i * ldb, *r1 = r0 + ldb, *r2 = r1 + ldb, *r3 = r2 + ldb;
+        v8 w0 = w[i], w1 = w[i + 1], w2 = w[i + 2], w3 = w[i + 3];
+        for (int j = 0; j < n; j++)
+            out[j] += (r0[j] * w0 + r1[j] * w1) + (r2[j] * w2 + r3[j] * w3);
+    }
+    for (; i < rows; i++) {
+        const double *row = b + i * ldb;
+        v8 wi = w[i];
+        for (int j = 0; j < n; j++)
+            out[j] += row[j] * wi;
+    }
+}
+
+HD_CLONES static double dot(int n, const double *a, const double *b) { return gp_dot(n, a, b); }
 
 HD_CLONES static void interleave(int n, const double *row, int lane, double *k8)
 {
@@ -110,18 +180,18 @@ HD_CLONES static void products_8(int n, const v8 *k, const v8 *v, double *out)
     memcpy(out, &sum, sizeof sum);
 }
 
-/* w_j := 2 kp_j (g_mu alpha_j - 2 g_var v_j + extra) */
-HD_CLONES static void weigh(int n, double g_mu, const double *alpha, double g_var, const double *v8row, int lane,
+/* w_j := 2 kp_j (g_mu alpha_j - 2 g_var v_j - u_j); u comes from points beyond the factor, or is NULL. */
+HD_CLONES static void weigh(int n, double g_mu, const double *alpha, double g_var, const double *v8row, const double *u,
+                            int lane,
                             const double *kp, double *w)
 {
     for (int j = 0; j < n; j++)
-        w[j] = 2.0 * kp[j] * (g_mu * alpha[j] - 2.0 * g_var * v8row[(long)j * LANES + lane]);
-}
-
-HD_CLONES static void add_weights(int n, double factor, const double *row, const double *kp, double *w)
-{
+        w[j] = g_mu * alpha[j] - 2.0 * g_var * v8row[(long)j * LANES + lane];
+    if (u)
+        for (int j = 0; j < n; j++)
+            w[j] -= u[(long)j * LANES + lane];
     for (int j = 0; j < n; j++)
-        w[j] += factor * row[j] * kp[j];
+        w[j] *= 2.0 * kp[j];
 }
 
 /* grad_k += rate_k sum_j w_j (q_k - z_kj), over pairs whose distance is not clamped. */
@@ -151,66 +221,59 @@ static long extras(const acq_model *m) /* points besides those of the factor */
     return m->pending + (feasibility > m->n ? feasibility - m->n : 0);
 }
 
-/* Scratch: k8, v8 (8 n each), kp (8 rows of n + extras), k (n + extras), w (n + extras), q (d), c (2 pending),
- * per-fantasy weights. */
-long acq_work_size(const acq_model *m)
+static int outcomes(const acq_model *m) /* posterior means a point has */
 {
-    long n = padded(m->n), all = padded(m->n + extras(m));
-    return 16 * n + 10 * all + 8 * padded(m->d) + 3 * padded(m->pending) + 2 * padded(m->fantasies) +
-           16 * SUBSET + SUBSET + 64;
+    return m->pending ? m->fantasies : 1;
 }
 
-/* LogEI for one point from mean, variance and the covariances c with the pending points; with weights for the
- * gradient: value's slopes by mean and variance, and by each c. */
-static double expected_improvement(const acq_model *m, double mean, double var, double *c, double *cc, double *by_c,
-                                   double *by_mean, double *by_var, double *each, double *each_slope)
+/* Scratch: k8, v8, u8 (8 n each), kp (8 rows of n + extras), k and w (n + extras), q (8 d), c, cc, by_c (8 pending
+ * each), means and three more (8 outcomes each); k8 and v8 of the subset; folded alphas (SCREENED n). */
+long acq_work_size(const acq_model *m)
 {
-    int p = m->pending, count = m->fantasies;
-    double floor = 1e-12 * m->sf2, slope;
-    double conditioned = var;
-    for (int q = 0; q < p; q++) {
-        cc[q] = dot(p, m->cinv + (long)q * p, c);
-        conditioned -= cc[q] * c[q];
-    }
-    int clamped = conditioned < floor;
-    double v = clamped ? floor : conditioned, s = sqrt(v);
-    if (p == 0) {
-        double zed = (m->best - mean) / s;
-        double value = acq_log_h(zed, &slope) + 0.5 * log(v);
-        *by_mean = -slope / s;
-        *by_var = clamped ? 0.0 : 0.5 * (1.0 - slope * zed) / v;
-        return value;
-    }
-    double largest = -INFINITY, sum = 0.0;
-    for (int i = 0; i < count; i++) {
-        double zed = (m->incumbent[i] - mean - dot(p, m->shift + (long)i * p, c)) / s;
-        each[i] = acq_log_h(zed, &slope);
-        each_slope[i] = slope;
-        largest = each[i] > largest ? each[i] : largest;
+    long n = padded(m->n), all = padded(m->n + extras(m)), s = m->fantasies > 1 ? m->fantasies : 1;
+    return 24 * n + 10 * all + 8 * padded(m->d) + 24L * m->pending + 32 * s + 16 * SUBSET + SCREENED * n + 64;
+}
+
+/* LogEI of 8 points from their means given each outcome of the pending runs and their variances; and its slopes: by the
+ * variance, by each mean (means are overwritten). each: 3 x outcomes of scratch. */
+HD_CLONES static void expected_improvement(const acq_model *m, v8 *means, const v8 *variance, v8 *value, v8 *by_var,
+                                           v8 *each)
+{
+    int count = outcomes(m);
+    double floor = 1e-12 * m->sf2, *z = (double *)each, *log_of = z + (long)LANES * count,
+           *slope = log_of + (long)LANES * count, *mean = (double *)means, *out = (double *)value,
+           *out_var = (double *)by_var;
+    double v[LANES], inverse[LANES], largest[LANES], sum[LANES], total[LANES];
+    for (int b = 0; b < LANES; b++) {
+        double var = (*variance)[b];
+        v[b] = var < floor ? floor : var;
+        inverse[b] = 1.0 / sqrt(v[b]);
+        largest[b] = -INFINITY;
+        sum[b] = total[b] = 0.0;
     }
     for (int i = 0; i < count; i++) {
-        each[i] = exp(each[i] - largest);
-        sum += each[i];
+        double best = m->pending ? m->incumbent[i] : m->best;
+        for (int b = 0; b < LANES; b++)
+            z[i * LANES + b] = (best - mean[i * LANES + b]) * inverse[b];
     }
-    double g_mean = 0.0, g_var = 0.0;
-    for (int q = 0; q < p; q++)
-        by_c[q] = 0.0;
-    for (int i = 0; i < count; i++) {
-        double share = each[i] / sum;
-        double zed = (m->incumbent[i] - mean - dot(p, m->shift + (long)i * p, c)) / s;
-        double pull_mean = -share * each_slope[i] / s;
-        g_mean += pull_mean;
-        g_var += share * 0.5 * (1.0 - each_slope[i] * zed) / v;
-        for (int q = 0; q < p; q++)
-            by_c[q] += pull_mean * m->shift[(long)i * p + q];
+    log_h(count * LANES, z, log_of, slope);
+    for (int i = 0; i < count; i++)
+        for (int b = 0; b < LANES; b++)
+            largest[b] = log_of[i * LANES + b] > largest[b] ? log_of[i * LANES + b] : largest[b];
+    for (int i = 0; i < count; i++)
+        for (int b = 0; b < LANES; b++) {
+            double share = hd_exp(log_of[i * LANES + b] - largest[b]);
+            sum[b] += share;
+            mean[i * LANES + b] = -share * slope[i * LANES + b] * inverse[b];
+            total[b] += share * (1.0 - slope[i * LANES + b] * z[i * LANES + b]);
+        }
+    for (int b = 0; b < LANES; b++) {
+        double scale = 1.0 / sum[b];
+        for (int i = 0; i < count; i++)
+            mean[i * LANES + b] *= scale;
+        out[b] = largest[b] + hd_log(sum[b] / count) + 0.5 * hd_log(v[b]);
+        out_var[b] = (*variance)[b] < floor ? 0.0 : 0.5 * total[b] * scale / v[b];
     }
-    if (clamped)
-        g_var = 0.0;
-    for (int q = 0; q < p; q++)
-        by_c[q] -= 2.0 * g_var * cc[q];
-    *by_mean = g_mean;
-    *by_var = g_var;
-    return largest + log(sum / count) + 0.5 * log(v);
 }
 
 /* Penalty of failures: weight (1 + B) log(ok / (ok + bad)), by correlations k with each point: B = sum k over failed ones,
@@ -246,53 +309,74 @@ HD_CLONES static double feasibility(const acq_model *m, const double *x, double 
 
 void acq_values(const acq_model *m, int count, const double *x, double *value, double *grad, double *work)
 {
-    int n = m->n, d = m->d, p = m->pending;
+    int n = m->n, d = m->d, p = m->pending, s = outcomes(m);
     long wide = padded(n), all = padded(n + extras(m));
-    double *k8 = work, *v8s = k8 + 8 * wide, *kp = v8s + 8 * wide, *k = kp + 8 * all, *w = k + all, *q = w + all;
-    double *c = q + 8 * padded(d), *cc = c + padded(p), *by_c = cc + padded(p), *each = by_c + padded(p),
-           *each_slope = each + padded(m->fantasies);
+    double *k8 = work, *v8s = k8 + 8 * wide, *u8s = v8s + 8 * wide, *kp = u8s + 8 * wide, *k = kp + 8 * all, *w = k + all,
+           *q = w + all;
+    v8 *c = (v8 *)(q + 8 * padded(d)), *cc = c + p, *by_c = cc + p, *means = by_c + p, *each = means + s;
     for (int start = 0; start < count; start += LANES) {
         int lanes = count - start < LANES ? count - start : LANES;
-        double mean[LANES], reduction[LANES];
+        v8 mean = {0}, variance, found, by_var, by_mean = {0};
         if (lanes < LANES)
             memset(k8, 0, (size_t)wide * LANES * sizeof(double));
+        for (int i = 0; i < p; i++)
+            c[i] = (v8){0};
         for (int b = 0; b < lanes; b++) {
-            double *qb = q + b * padded(d);
+            double *qb = q + b * padded(d), *kpb = kp + b * all;
             for (int i = 0; i < d; i++)
                 qb[i] = x[(long)(start + b) * d + i] * m->rate[i];
-            covariances(n, d, m->z, m->ld, m->w2, m->sf2, qb, k, grad ? kp + b * all : NULL);
+            covariances(n, d, m->z, m->ld, m->w2, m->sf2, qb, k, grad ? kpb : NULL);
             mean[b] = m->mu + dot(n, m->alpha, k);
             interleave(n, k, b, k8);
+            if (p) {
+                covariances(p, d, m->zp, m->ldp, m->w2, m->sf2, qb, k, grad ? kpb + n : NULL);
+                interleave(p, k, b, (double *)c);
+            }
         }
         symmetric_times_8(n, m->ainv, m->lda, (const v8 *)k8, (v8 *)v8s);
-        products_8(n, (const v8 *)k8, (const v8 *)v8s, reduction);
-        for (int b = 0; b < lanes; b++) {
-            double *qb = q + b * padded(d), *kpb = kp + b * all, by_mean, by_var;
-            const double *xb = x + (long)(start + b) * d;
-            if (p) {
-                for (int j = 0; j < n; j++) /* the batch kept only the interleaved form */
-                    k[j] = k8[(long)j * LANES + b];
-                covariances(p, d, m->zp, m->ldp, m->w2, m->sf2, qb, c, grad ? kpb + n : NULL);
+        products_8(n, (const v8 *)k8, (const v8 *)v8s, (double *)&variance);
+        variance = m->sf2 - variance;
+        means[0] = mean;
+        if (p) {
+            rows_times_8(p, n, m->vp, m->lda, (const v8 *)k8, cc);
+            for (int i = 0; i < p; i++)
+                c[i] -= cc[i];
+            rows_times_8(p, p, m->cinv, p, c, cc);
+            rows_times_8(s, p, m->shift, p, c, means);
+            for (int i = 0; i < p; i++)
+                variance -= cc[i] * c[i];
+            for (int i = 0; i < s; i++)
+                means[i] += mean;
+        }
+        expected_improvement(m, means, &variance, &found, &by_var, each);
+        if (grad) {
+            for (int i = 0; i < s; i++)
+                by_mean += means[i];
+            if (p) { /* u = V^T (slopes by c) */
                 for (int i = 0; i < p; i++)
-                    c[i] -= dot(n, m->vp + i * m->lda, k);
+                    by_c[i] = -2.0 * by_var * cc[i];
+                add_rows_8(s, p, m->shift, p, means, by_c);
+                memset(u8s, 0, (size_t)wide * LANES * sizeof(double));
+                add_rows_8(p, n, m->vp, m->lda, by_c, (v8 *)u8s);
             }
-            value[start + b] = expected_improvement(m, mean[b], m->sf2 - reduction[b], c, cc, by_c, &by_mean, &by_var,
-                                                    each, each_slope);
+        }
+        for (int b = 0; b < lanes; b++) {
+            double *qb = q + b * padded(d), *kpb = kp + b * all;
+            const double *xb = x + (long)(start + b) * d;
+            value[start + b] = found[b];
             if (!grad) {
                 if (m->failures)
                     value[start + b] += feasibility(m, xb, NULL, qb, k, kpb, w);
                 continue;
             }
             double *g = grad + (long)(start + b) * d;
-            weigh(n, by_mean, m->alpha, by_var, v8s, b, kpb, w);
-            for (int i = 0; i < p; i++)
-                add_weights(n, -2.0 * by_c[i], m->vp + i * m->lda, kpb, w);
+            weigh(n, by_mean[b], m->alpha, by_var[b], v8s, p ? u8s : NULL, b, kpb, w);
             for (int i = 0; i < d; i++)
                 g[i] = 0.0;
             pull(n, d, m->z, m->ld, m->w2, m->rate, qb, w, g);
             if (p) {
                 for (int i = 0; i < p; i++)
-                    w[i] = 2.0 * by_c[i] * kpb[n + i];
+                    w[i] = 2.0 * by_c[i][b] * kpb[n + i];
                 pull(p, d, m->zp, m->ldp, m->w2, m->rate, qb, w, g);
             }
             if (m->failures)
@@ -349,46 +433,89 @@ void acq_project(const acq_model *m, int count, const double *x, double *v, doub
     }
 }
 
+/* alpha given each outcome: mean_s(x) = mu + k(x) . alpha_s + k_P(x) . shift_s, without the covariances c(x). */
+HD_CLONES static void fold(const acq_model *m, double *alphas, long ld)
+{
+    int n = m->n, p = m->pending;
+    for (int s = 0; s < outcomes(m); s++) {
+        double *out = alphas + s * ld;
+        memcpy(out, m->alpha, (size_t)n * sizeof(double));
+        for (int i = 0; i < p; i++) {
+            double factor = m->shift[(long)s * p + i];
+            const double *row = m->vp + i * m->lda;
+            for (int j = 0; j < n; j++)
+                out[j] -= factor * row[j];
+        }
+    }
+}
+
+/* Dot products of four rows with one: each element of k is read once. */
+HD_CLONES static void dots_4(int n, const double *a, long lda, const double *k, double *out)
+{
+    v8 s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
+    int j = 0;
+    for (; j + 7 < n; j += 8) {
+        u8 kj = *(const u8 *)(k + j);
+        s0 += *(const u8 *)(a + j) * kj;
+        s1 += *(const u8 *)(a + lda + j) * kj;
+        s2 += *(const u8 *)(a + 2 * lda + j) * kj;
+        s3 += *(const u8 *)(a + 3 * lda + j) * kj;
+    }
+    for (int r = 0; r < 4; r++) {
+        v8 s = r == 0 ? s0 : r == 1 ? s1 : r == 2 ? s2 : s3;
+        double sum = ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
+        for (int i = j; i < n; i++)
+            sum += a[r * lda + i] * k[i];
+        out[r] = sum;
+    }
+}
+
 /* An upper bound of each value: exact mean, variance given the subset only (conditioning on fewer points can only
  * raise it, and EI rises with the variance). */
 static void bounds(const acq_model *m, int count, const double *x, double *bound, double *work)
 {
-    int n = m->n, d = m->d, p = m->pending, members = m->members, tail = m->tail;
+    int n = m->n, d = m->d, p = m->pending, members = m->members, tail = m->tail, s = outcomes(m);
     long wide = padded(n), all = padded(n + extras(m));
-    double *rows = work; /* k of each lane: the interleaved forms of acq_values are not needed here */
-    double *near = work + 16 * wide, *q = near + 10 * all, *c = q + 8 * padded(d), *cc = c + padded(p),
-           *by_c = cc + padded(p), *each = by_c + padded(p), *each_slope = each + padded(m->fantasies);
-    double *k8 = (double *)(((uintptr_t)(each_slope + padded(m->fantasies)) + 63) / 64 * 64), *v8s = k8 + 8 * SUBSET;
+    double *k = work, *near = k + all, *w = near + all, *kp = w + all, *q = work + 24 * wide + 10 * all;
+    v8 *means = (v8 *)(q + 8 * padded(d)), *each = means + s, *k8 = each + 3 * s, *v8s = k8 + SUBSET;
+    double *alphas = (double *)(v8s + SUBSET);
+    fold(m, alphas, wide);
     for (int start = 0; start < count; start += LANES) {
         int lanes = count - start < LANES ? count - start : LANES;
-        double mean[LANES], reduction[LANES];
-        memset(k8, 0, (size_t)SUBSET * LANES * sizeof(double));
+        v8 variance, found, by_var;
+        for (int i = 0; i < s; i++)
+            means[i] = (v8){0};
+        memset(k8, 0, (size_t)SUBSET * sizeof(v8));
         for (int b = 0; b < lanes; b++) {
-            double *qb = q + b * padded(d), *k = rows + b * wide, *kp = near + b * all;
+            double *qb = q + b * padded(d);
             for (int i = 0; i < d; i++)
                 qb[i] = x[(long)(start + b) * d + i] * m->rate[i];
             covariances(n, d, m->z, m->ld, m->w2, m->sf2, qb, k, NULL);
-            mean[b] = m->mu + dot(n, m->alpha, k);
             for (int j = 0; j < members; j++)
-                k8[(long)j * LANES + b] = k[m->subset[j]];
+                k8[j][b] = k[m->subset[j]];
             if (p)
-                covariances(p, d, m->zp, m->ldp, m->w2, m->sf2, qb, kp, NULL);
+                covariances(p, d, m->zp, m->ldp, m->w2, m->sf2, qb, near, NULL);
             for (int j = 0; j < tail; j++)
-                k8[(long)(members + j) * LANES + b] = kp[p - tail + j];
+                k8[members + j][b] = near[p - tail + j];
+            for (int i = 0; i < s; i += 4) {
+                double four[4];
+                int rows = s - i < 4 ? s - i : 4;
+                if (rows == 4)
+                    dots_4(n, alphas + i * wide, wide, k, four);
+                for (int r = 0; r < rows; r++) {
+                    double dotted = rows == 4 ? four[r] : dot(n, alphas + (i + r) * wide, k);
+                    means[i + r][b] = m->mu + dotted + (p ? dot(p, m->shift + (long)(i + r) * p, near) : 0.0);
+                }
+            }
         }
-        symmetric_times_8(members + tail, m->sinv, SUBSET, (const v8 *)k8, (v8 *)v8s);
-        products_8(members + tail, (const v8 *)k8, (const v8 *)v8s, reduction);
+        symmetric_times_8(members + tail, m->sinv, SUBSET, k8, v8s);
+        products_8(members + tail, k8, v8s, (double *)&variance);
+        variance = m->sf2 * (1.0 + 1e-9) - variance; /* rounding of the inverse must not make the bound too low */
+        expected_improvement(m, means, &variance, &found, &by_var, each);
         for (int b = 0; b < lanes; b++) {
-            /* rounding of the subset's inverse must not make the bound too low */
-            double var = m->sf2 * (1.0 + 1e-9) - reduction[b], by_mean, by_var;
-            double *qb = q + b * padded(d), *k = rows + b * wide, *kp = near + b * all;
-            for (int i = 0; i < p; i++)
-                c[i] = kp[i] - dot(n, m->vp + i * m->lda, k);
-            for (int i = 0; i < p; i++) /* expected_improvement takes this off again */
-                var += c[i] * dot(p, m->cinv + (long)i * p, c);
-            bound[start + b] = expected_improvement(m, mean[b], var, c, cc, by_c, &by_mean, &by_var, each, each_slope);
+            bound[start + b] = found[b];
             if (m->failures)
-                bound[start + b] += feasibility(m, x + (long)(start + b) * d, NULL, qb, near + 8 * all, kp, kp);
+                bound[start + b] += feasibility(m, x + (long)(start + b) * d, NULL, q + b * padded(d), near, kp, w);
         }
     }
 }

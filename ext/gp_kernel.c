@@ -45,14 +45,7 @@ void gp_kcross(int n, int d, const double *z, long ld, const double *w2, double 
         kernel_row(n, d, z, ld, w2, sf2, xq + (long)i * d, 1, k + i * ldk, kp ? kp + i * ldk : NULL);
 }
 
-HD_INLINE double dot(int n, const double *a, const double *b)
-{
-    double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-    for (int j = 0; j < n; j++)
-        sum += a[j] * b[j];
-    return sum;
-}
+HD_CLONES static double dot(int n, const double *a, const double *b) { return gp_dot(n, a, b); }
 
 /* With M = L^-1: p = M y, q = M 1. */
 HD_CLONES static void solve_lower(int n, const double *m, long lda, const double *y, double *p, double *q)
@@ -209,9 +202,7 @@ HD_CLONES int gp_condition(int told, int pending, double *c, const double *rho, 
     int p = told + pending;
     for (int i = 0; i < p; i++) {
         for (int j = 0; j <= i; j++) {
-            double sum = c[(long)i * p + j];
-            for (int l = 0; l < j; l++)
-                sum -= c[(long)i * p + l] * c[(long)j * p + l];
+            double sum = c[(long)i * p + j] - gp_dot(j, c + (long)i * p, c + (long)j * p);
             if (i != j)
                 c[(long)i * p + j] = sum / c[(long)j * p + j];
             else if (sum > 0.0)
@@ -223,9 +214,7 @@ HD_CLONES int gp_condition(int told, int pending, double *c, const double *rho, 
     for (int s = 0; s < count; s++) { /* `shift` holds the standard draws first */
         double *w = shift + (long)s * p, *out = value + (long)s * p;
         for (int i = 0; i < p; i++) {
-            double sum = 0.0;
-            for (int l = 0; l < i; l++)
-                sum += c[(long)i * p + l] * w[l];
+            double sum = gp_dot(i, c + (long)i * p, w);
             w[i] = i < told ? (rho[i] - sum) / c[(long)i * p + i] : e[(long)s * pending + i - told];
             out[i] = sum + c[(long)i * p + i] * w[i];
         }
@@ -241,9 +230,7 @@ HD_CLONES int gp_condition(int told, int pending, double *c, const double *rho, 
     for (int j = 0; j < p; j++) { /* column j of the inverse, as a row */
         double *w = cinv + (long)j * p;
         for (int i = 0; i < p; i++) {
-            double sum = i == j ? 1.0 : 0.0;
-            for (int l = j; l < i; l++)
-                sum -= c[(long)i * p + l] * w[l];
+            double sum = i > j ? -gp_dot(i - j, c + (long)i * p + j, w + j) : 1.0;
             w[i] = i < j ? 0.0 : sum / c[(long)i * p + i];
         }
         for (int i = p - 1; i >= 0; i--) {

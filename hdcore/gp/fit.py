@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 EVERY = 100
 """Up to so many results each one is followed by a fit."""
 
-FIT_GROWTH, FACTOR_GROWTH = 0.05, 0.02
-"""After that a fit is due when the results grew by the one share, and a factor by the other."""
+FIT_GROWTH, FACTOR_STEP = 0.05, 64
+"""After that a fit is due when the results grew by such a share, and a factor also after so many results."""
 
 LARGEST_FIT = 400
 """Hyperparameters of more points come from so many: half of them the best, the others evenly spread in time."""
 
 LARGEST_COLD = 160
-"""A fit from the prior looks for the right valley with so many."""
+"""A fit from the prior looks for the right valley with so many, and stretches are compared on so many."""
 
 LARGEST_FACTOR = 1024
 """Predictions of more results use `ACTIVE` of them."""
@@ -138,12 +138,12 @@ def length_centre(d: int) -> float:
     return math.log(0.205 * math.sqrt(d))
 
 
-def due(n: int, growth: float) -> int:
-    """Number of results at which a fit or factor was due last, when there are n."""
+def due(n: int) -> int:
+    """Number of results at which a fit was due last, when there are n."""
     if n <= EVERY:
         return n
     size = EVERY
-    while (after := size + max(1, int(growth * size))) <= n:
+    while (after := size + max(1, int(FIT_GROWTH * size))) <= n:
         size = after
     return size
 
@@ -238,17 +238,26 @@ class Fits:
             starts = [self.fit_theta(_subset(data, LARGEST_COLD), starts, most, prior)[1]]
             most = 2 * WARM_EVALUATIONS
 
-        def fitted(index: int, thetas: list[FloatVector], most: int) -> tuple[float, FloatVector, OutputMap]:
+        def fitted(
+            index: int, thetas: list[FloatVector], most: int, points: int = LARGEST_FIT
+        ) -> tuple[float, FloatVector, OutputMap]:
             map_ = fit_map(y, index)
             assert map_ is not None  # y is not constant
             whole = merge(X, map_(y))
-            part = _subset(whole, LARGEST_FIT)
+            part = _subset(whole, points)
             nll, theta = self.fit_theta(part, thetas, most, prior)
             return nll + part.n / whole.n * map_.jacobian, theta, map_
 
         value, theta, output = fitted(stretch, starts, most)
         if self._is_stretched and (size < FIRST_ANCHOR or is_anchor(size)):
-            stretch, theta, output = self._search_stretch(stretch, value, theta, output, parent is None, fitted)
+            is_large = data.n > LARGEST_COLD  # then the stretches are compared with few points
+            if is_large:
+                value = fitted(stretch, [theta], STRETCH_EVALUATIONS, LARGEST_COLD)[0]
+            found, its_theta = self._search_stretch(stretch, value, theta, parent is None, fitted)
+            if found != stretch:
+                most = WARM_EVALUATIONS if is_large else 0
+                stretch, theta = found, its_theta
+                _, theta, output = fitted(stretch, [theta], most)
         return Fitted(size, rows, theta, stretch, output)
 
     @staticmethod
@@ -256,10 +265,9 @@ class Fits:
         stretch: int,
         value: float,
         theta: FloatVector,
-        output: OutputMap,
         is_cold: bool,
-        fitted: Callable[[int, list[FloatVector], int], tuple[float, FloatVector, OutputMap]],
-    ) -> tuple[int, FloatVector, OutputMap]:
+        fitted: Callable[[int, list[FloatVector], int, int], tuple[float, FloatVector, OutputMap]],
+    ) -> tuple[int, FloatVector]:
         """Walk over neighbouring stretches as long as the evidence grows; a warm anchor moves one step at most."""
         value += _stretch_prior(stretch)
         tried = {stretch}
@@ -268,13 +276,13 @@ class Fits:
             moved = False
             for i in near:
                 tried.add(i)
-                candidate, its_theta, its_output = fitted(i, [theta], STRETCH_EVALUATIONS)
+                candidate, its_theta, _ = fitted(i, [theta], STRETCH_EVALUATIONS, LARGEST_COLD)
                 candidate += _stretch_prior(i)
                 if candidate < value:
-                    stretch, value, theta, output, moved = i, candidate, its_theta, its_output, True
+                    stretch, value, theta, moved = i, candidate, its_theta, True
             if not moved:
                 break
-        return stretch, theta, output
+        return stretch, theta
 
     def fit_theta(
         self, data: Training, starts: list[FloatVector], most: int, prior: FloatMatrix

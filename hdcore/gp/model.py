@@ -107,22 +107,20 @@ class Factor:
     ) -> tuple[FloatMatrix, FloatMatrix, FloatVector]:
         """Return k(x, Z), V and V (y - mu) for points X, shape (p, d), of the given table rows.
 
-        Each row is computed once, alone, and kept: it does not depend on its company.
+        Each row is computed once and kept; rows share a call, but the bits of one do not depend on the others.
         """
-        for i, row in enumerate(rows.tolist()):
-            if row in self._kept:
-                continue
-            at = len(self._kept)
-            if at == len(self._K):
+        new = [i for i, row in enumerate(rows.tolist()) if row not in self._kept]
+        if new:
+            at, end = len(self._kept), len(self._kept) + len(new)
+            while end > len(self._K):
                 self._K = np.concatenate([self._K, np.zeros_like(self._K)])
                 self._V = np.concatenate([self._V, np.zeros_like(self._V)])
                 self._mean = np.concatenate([self._mean, np.zeros_like(self._mean)])
-            k, v = self._K[at : at + 1], self._V[at : at + 1]
-            acquisition.project(X[i : i + 1], v, k)
-            mean = np.empty((1, 1))
-            _native.gram(self.n, v, self._residual, mean)
-            self._mean[at] = mean[0, 0]
-            self._kept[row] = at
+            acquisition.project(X[new], self._V[at:end], self._K[at:end])
+            mean = np.empty((len(new), 1))
+            _native.gram(self.n, self._V[at:end], self._residual, mean)
+            self._mean[at:end] = mean[:, 0]
+            self._kept.update(zip(rows[new].tolist(), range(at, end), strict=True))
         index = np.array([self._kept[row] for row in rows.tolist()], np.int64)
         return self._K[index], self._V[index], self._mean[index]
 
@@ -201,11 +199,11 @@ class Conditioned:
             C[np.diag_indices(p)] += factor.sn2 + jitter * factor.sf2
             rho = np.append(factor.fitted.output(y_told) - factor.mu - mean[:told], 0.0)
             count = len(draws) if p > told else 1
-            e = np.zeros((count, max(1, p - told)))
+            e = np.zeros((count + 1, max(1, p - told)))  # the last: all pending runs return the posterior mean
             live = min(p - told, LARGEST_PENDING)
             if live:
-                e[:, p - told - live :] = draws[:, :live]
-            shift, value, cinv = np.empty((count, p)), np.empty((count, p)), np.empty((p, p))
+                e[:count, p - told - live :] = draws[:, :live]
+            shift, value, cinv = np.empty((count + 1, p)), np.empty((count + 1, p)), np.empty((p, p))
             if _native.condition(told, C, rho, e, shift, value, cinv) == 0:
                 break
         assert V.shape[1] == ld
@@ -213,26 +211,16 @@ class Conditioned:
             y = factor.mu + mean[:told] + rho[:told]
             if factor.sn2 <= NOISE_FREE:
                 values = np.concatenate([values, y])
-            else:  # alpha of the told points given the factor is the first row of shift, but for the pending ones
-                told_shift = shift[0, :told] if p == told else self._told_shift(C, rho, told)
+            else:  # a run that returns the posterior mean changes no other mean
+                told_shift = shift[count, :told]
                 alpha = factor.alpha - np.einsum("ij,i->j", V[:told, : factor.n], told_shift)
                 values = np.concatenate([factor.data.y - factor.noise * alpha, y - factor.sn2 * told_shift])
         best = float(values.min())
         incumbent = np.full(count, best)
         if p > told:
-            np.minimum(best, (factor.mu + mean[told:] + value[:, told:]).min(axis=1), out=incumbent)
-        self.acquisition.pending(self._zp, p, V, cinv, shift, incumbent)
+            np.minimum(best, (factor.mu + mean[told:] + value[:count, told:]).min(axis=1), out=incumbent)
+        self.acquisition.pending(self._zp, p, V, cinv, shift[:count], incumbent)
         return values
-
-    @staticmethod
-    def _told_shift(L: FloatMatrix, rho: FloatVector, told: int) -> FloatVector:
-        """C_tt^-1 rho from the factor that `condition` left behind."""
-        w = np.empty(told)
-        for i in range(told):
-            w[i] = (rho[i] - (L[i, :i] * w[:i]).sum()) / L[i, i]
-        for i in range(told - 1, -1, -1):
-            w[i] = (w[i] - (L[i + 1 : told, i] * w[i + 1 :]).sum()) / L[i, i]
-        return w
 
     def _avoid(self, succeeded: FloatMatrix, failed: FloatMatrix, weight: float) -> None:
         """Penalise the neighbourhood of failures, within the objective's length scales or the prior's, if shorter.

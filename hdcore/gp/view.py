@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hdcore._native import acquisition as _native
-from hdcore.gp.fit import EVERY, FACTOR_GROWTH, FIT_GROWTH, Fits, due
+from hdcore.gp.fit import EVERY, FACTOR_STEP, Fits, due
 from hdcore.gp.model import Conditioned, Factor
 
 if TYPE_CHECKING:
@@ -64,4 +64,5 @@ def settled(n: int, pending: int) -> tuple[int, int]:
     if n <= EVERY:
         return n, n
     reach = max(EVERY, n - min(16, -(-pending // 8) * 8))
-    return due(reach, FIT_GROWTH), due(reach, FACTOR_GROWTH)
+    fit = due(reach)
+    return fit, fit + (reach - fit) // FACTOR_STEP * FACTOR_STEP

@@ -69,12 +69,12 @@ def test_equal_points_are_merged_in_order_of_appearance():
     assert data.scatter == pytest.approx(4 + 1 + 9)
 
 
-@given(st.integers(1, 20000), st.sampled_from([0.02, 0.05]))
-def test_fits_are_due_after_every_result_at_first_and_after_some_growth_later(n, growth):
-    size = fit.due(n, growth)
+@given(st.integers(1, 20000))
+def test_fits_are_due_after_every_result_at_first_and_after_some_growth_later(n):
+    size = fit.due(n)
     assert size <= n
-    assert n - size <= (0 if n <= 100 else max(1, growth * n))
-    assert fit.due(size, growth) == size
+    assert n - size <= (0 if n <= 100 else max(1, 0.05 * n))
+    assert fit.due(size) == size
 
 
 @given(st.integers(1, 20000))
