@@ -89,8 +89,8 @@ class Model:
         """Return mean and sd of the metric at configurations.
 
         The mean is the median of the prediction and the sd comes by the delta method: where the model sees the metric
-        stretched (`hdcore.gp.transform`), the moments would say more about its far end than about the metric. After one result, or results that are all equal, the mean is that value, and
-        the sd is NaN or 0.
+        stretched (`hdcore.gp.transform`), the moments would say more about its far end than about the metric. After
+        one result, or results that are all equal, the mean is that value, and the sd is NaN or 0.
         """
         given = list(configurations)
         for configuration in given:

@@ -66,7 +66,14 @@ class Evidence:
         self.stopped: IntVector = np.flatnonzero((state == RowState.CANCELED) & in_metric)
         self.y: FloatVector = -value[self.told]
         self._table, self._parents = table, parents
+        self._alone: Evidence | None = None
         self._finals: dict[int, tuple[IntVector, FloatVector, FloatVector]] = {}
+
+    def alone(self) -> Evidence:
+        """The evidence of this sweep only; itself if there are no others."""
+        if self._parents is not None and self._alone is None:
+            self._alone = Evidence(self._table, self.X)
+        return self if self._alone is None else self._alone
 
     def upto(self, size: int) -> Sample:
         """The first `size` results, the runs that were stopped before the last of them, and all of other sweeps."""

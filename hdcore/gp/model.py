@@ -101,6 +101,19 @@ class Factor:
         made.model(self.n, self.z, self.w2, self.rate, self.alpha, self.ainv, self.sf2, self.mu, 0.0)
         return made
 
+    def left_out(self) -> tuple[IntVector, FloatVector, FloatVector]:
+        """Places of the results of this sweep, and what all others say about them: mean and sd, with noise."""
+        precision = self.ainv[np.arange(self.n), np.arange(self.n)]
+        at = np.flatnonzero(self.data.is_own)
+        mean = self.data.y - self.alpha / precision
+        return at, mean[at], np.sqrt(1.0 / precision)[at]
+
+    def score(self) -> float:
+        """Log density of the results of this sweep, left out one at a time, in the units of the values."""
+        at, mean, sd = self.left_out()
+        y, output = self.data.y[at], self.fitted.output
+        return float((-0.5 * ((y - mean) / sd) ** 2 - np.log(sd) + output.log_slope(output.inverse(y))).sum())
+
     @property
     def told_mean(self) -> FloatVector:
         """Posterior mean at the points of the factor, shape (n,)."""

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hdcore.gp.fit import FIT_GROWTH, Fits, due
+from hdcore.gp.fit import FIT_GROWTH, due
 from hdcore.gp.model import Factor
+from hdcore.gp.trust import Trust
 
 if TYPE_CHECKING:
     from hdcore.gp.columns import Columns
@@ -47,32 +48,17 @@ class Surrogate:
         The sd includes the noise of a result. Equal configurations count as one result, of their mean and first row;
         a factor of part of the results (`hdcore.gp.fit.LARGEST_FACTOR`) answers for these.
         """
-        at, mean, sd = self._left_out()
+        at, mean, sd = self.factor.left_out()
         data = self.factor.data
         rows = self._rows_of(self.factor.X[at])
         middle, spread = self._back(mean, sd)
         return rows, self.factor.fitted.output.inverse(data.y[at]), middle, spread, (data.y[at] - mean) / sd
-
-    def score(self) -> float:
-        """Mean log density of the results of this sweep, left out one at a time, in units that all views share."""
-        at, mean, sd = self._left_out()
-        output = self.factor.fitted.output
-        y = self.factor.data.y[at]
-        density = -0.5 * ((y - mean) / sd) ** 2 - np.log(sd)
-        return float(np.mean(density + output.log_slope(output.inverse(y))))
 
     @property
     def noise(self) -> float:
         """Standard deviation of one result around the objective, at the median of the results."""
         middle = np.array([np.median(self.factor.data.y[self.factor.data.is_own])])
         return float(self._back(middle, np.array([np.sqrt(self.factor.sn2)]))[1][0])
-
-    def _left_out(self) -> tuple[IntVector, FloatVector, FloatVector]:
-        factor = self.factor
-        precision = factor.ainv[np.arange(factor.n), np.arange(factor.n)]
-        at = np.flatnonzero(factor.data.is_own)
-        mean = factor.data.y - factor.alpha / precision
-        return at, mean[at], np.sqrt(1.0 / precision)[at]
 
     def _back(self, mean: FloatVector, sd: FloatVector) -> tuple[FloatVector, FloatVector]:
         output = self.factor.fitted.output
@@ -91,13 +77,14 @@ def fit_surrogate(columns: Columns, evidence: Evidence) -> Surrogate | None:
     n = len(evidence.told)
     found: Surrogate | None = None
     for is_stretched in (False, True):
-        fits = Fits(columns.clamp, is_stretched, columns.parents)
-        fitted = fits.at(due(n, FIT_GROWTH), evidence)
-        if fitted is None:
+        trust = Trust(columns, is_stretched)
+        chosen = trust.at(due(n, FIT_GROWTH), evidence)
+        if chosen is None:
             return None
+        fitted, fits, used = chosen
         made = Surrogate(
-            columns, evidence, Factor(fitted, fits, columns.clamp, evidence.everything()), is_stretched=is_stretched
+            columns, used, Factor(fitted, fits, columns.clamp, used.everything()), is_stretched=is_stretched
         )
-        if found is None or made.score() > found.score():
+        if found is None or made.factor.score() > found.factor.score():
             found = made
     return found

@@ -69,9 +69,10 @@ class OutputMap:
         return out
 
     def log_slope(self, y: FloatVector) -> FloatVector:
-        """Log slope of the map at values y, same shape, up to a constant that all maps of the same values share."""
+        """Log slope of the map at values y, same shape."""
         t = _scaled(y, self.exponent, self.offset, self.unit)
-        slope: FloatVector = -np.log1p(np.maximum(t - KNEE, 0.0)) - np.log(self.sd)
+        slope: FloatVector = -np.log1p(np.maximum(t - KNEE, 0.0))
+        slope -= np.log(self.sd) + np.log(self.unit) + self.exponent * np.log(2.0)
         if not np.isinf(self.c):
             slope -= np.log(self.c + np.maximum(_squashed(t) - self.low, 0.0))
         return slope
@@ -79,7 +80,7 @@ class OutputMap:
     def unscaled(self, y: FloatVector, sd: FloatVector) -> FloatVector:
         """Return small distances sd of mapped values, at values y, as distances of values: the delta method."""
         with np.errstate(over="ignore"):
-            out: FloatVector = np.ldexp(sd * np.exp(-self.log_slope(y)) * self.unit, self.exponent)
+            out: FloatVector = sd * np.exp(-self.log_slope(y))
         return out
 
     def inverse(self, mapped: FloatVector) -> FloatVector:

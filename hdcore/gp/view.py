@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hdcore._native import acquisition as _native
-from hdcore.gp.fit import EVERY, FACTOR_GROWTH, FIT_GROWTH, Fits, due
+from hdcore.gp.fit import EVERY, FACTOR_GROWTH, FIT_GROWTH, due
 from hdcore.gp.model import Conditioned, Factor
+from hdcore.gp.trust import Trust
 
 if TYPE_CHECKING:
     from hdcore.gp.columns import Columns
@@ -24,7 +25,7 @@ class View:
 
     def __init__(self, columns: Columns, is_stretched: bool) -> None:
         self._columns = columns
-        self._fits = Fits(columns.clamp, is_stretched, columns.parents)
+        self._trust = Trust(columns, is_stretched)
         self._acquisition = _native.Acquisition()
         self._factor: Factor | None = None
 
@@ -48,20 +49,19 @@ class View:
         """
         X_pending, rows_pending = open_points
         fit_size, size = settled(len(evidence.told), len(rows_pending))
-        fitted = self._fits.at(fit_size, evidence)
-        if fitted is None:
+        trusted = self._trust.at(fit_size, evidence)
+        if trusted is None:
             return None
+        fitted, fits, evidence = trusted
         sample = evidence.upto(size)
         factor = self._factor
         if factor is None or not factor.is_of(fitted, sample.rows):
-            factor = self._factor = Factor(fitted, self._fits, self._columns.clamp, sample)
+            factor = self._factor = Factor(fitted, fits, self._columns.clamp, sample)
         # A stopped run without a prediction is like a pending one: its place has been tried.
         places = evidence.places(size)[-PLACES:]
         X_open = np.concatenate([evidence.X[places], X_pending])
         rows_open = np.concatenate([places, rows_pending])
-        model = Conditioned(
-            factor, self._fits, self._acquisition, evidence.beyond(size), (X_open, rows_open), failed, draws
-        )
+        model = Conditioned(factor, fits, self._acquisition, evidence.beyond(size), (X_open, rows_open), failed, draws)
         factor.forget(rows_pending[rows_pending < 0][::-1])
         return model
 
