@@ -86,8 +86,7 @@ class Evidence:
         is_own = np.arange(len(own)) < size
         if self._parents is None:
             return Sample(own, self.X[own], values, spread, is_own)
-        theirs = self._parents.aligned(self.X[told], self.y[:size])
-        earlier = self._parents.rows
+        earlier, theirs = self._parents.aligned(self.X[told], self.y[:size])
         return Sample(
             np.concatenate([earlier, own]),
             np.concatenate([self.X[earlier], self.X[own]]),

@@ -38,6 +38,9 @@ FIRST_RUNS = 3
 APART = 0.15
 """They differ by so much at least, as root mean square over the columns."""
 
+ENOUGH = 4
+"""Results from which on a parent has to rank them better than chance."""
+
 FLOOR = 0.02
 """Spread of a parent's posterior mean, in its own standard deviations, below which it says nothing about scale."""
 
@@ -56,8 +59,6 @@ class Parents:
     ----------
     codes : list of int
         Values of `RunTable.source`, one a parent.
-    rows : ndarray of int64
-        Rows of the table that the model sees, parent by parent.
     """
 
     def __init__(self, table: RunTable, X: FloatMatrix, clamp: FloatVector) -> None:
@@ -71,11 +72,16 @@ class Parents:
                 groups.append(rows)
         self.codes, groups = self.codes[-MOST:], groups[-MOST:]
         self._models = [_Parent(X, -table.value, rows, clamp, MOST_POINTS // len(groups)) for rows in groups]
-        self.rows: IntVector = np.concatenate([m.rows for m in self._models]) if groups else np.empty(0, np.int64)
 
-    def aligned(self, X: FloatMatrix, y: FloatVector) -> FloatVector:
-        """The parents' values, on the scale of results y, shape (n,), at X, shape (n, >= d)."""
-        return np.concatenate([model.aligned(X, y) for model in self._models])
+    def aligned(self, X: FloatMatrix, y: FloatVector) -> tuple[IntVector, FloatVector]:
+        """Rows of the parents that agree with results y, shape (n,), at X, and their values on the scale of y."""
+        rows, values = [np.empty(0, np.int64)], [np.empty(0)]
+        for model in self._models:
+            found = model.aligned(X, y)
+            if found is not None:
+                rows.append(model.rows)
+                values.append(found)
+        return np.concatenate(rows), np.concatenate(values)
 
     def first(self, X: FloatMatrix, clamp: FloatVector) -> IntVector:
         """Rows that a sweep begins with: the best of each parent in turn, mutually distant."""
@@ -103,17 +109,24 @@ class _Parent:
         self.t = fitted.output(sample.y)
         self._d = len(clamp)
 
-    def aligned(self, X: FloatMatrix, y: FloatVector) -> FloatVector:
+    def aligned(self, X: FloatMatrix, y: FloatVector) -> FloatVector | None:
         if len(y) == 0:
             return self.t.copy()
         mean, var = np.empty(len(X)), np.empty(len(X))
         self._acquisition.posterior(np.ascontiguousarray(X[:, : self._d]), mean, var)
+        if len(y) >= ENOUGH and _rank_correlation(mean, y) <= 0.0:
+            return None  # its scale would have to be negative
         # divided first: sums of squares of a metric near the largest float would overflow
         exponent = int(np.frexp(np.abs(y).max())[1])
         values = np.ldexp(y, -exponent)
         scale = math.sqrt(float(values.var()) / (float(mean.var()) + FLOOR**2))
         out: FloatVector = np.ldexp(values.mean() + scale * (self.t - mean.mean()), exponent)
         return out
+
+
+def _rank_correlation(a: FloatVector, b: FloatVector) -> float:
+    ranks = [np.argsort(np.argsort(x, kind="stable"), kind="stable") - 0.5 * (len(x) - 1) for x in (a, b)]
+    return float(ranks[0] @ ranks[1])
 
 
 def _is_apart(X: FloatMatrix, clamp: FloatVector, row: int, chosen: list[int]) -> bool:

@@ -34,7 +34,9 @@ class Trust:
         both = self._both.at(size, evidence)
         if both is None:
             return None
-        if alone is None or self._prefers_both(size, evidence, both, alone):
+        if alone is None or len(both.rows) == len(alone.rows):
+            return (both, self._both, evidence) if alone is None else (alone, self._alone, plain)
+        if self._prefers_both(size, evidence, both, alone):
             return both, self._both, evidence
         return alone, self._alone, plain
 

@@ -28,6 +28,8 @@ class View:
         self._trust = Trust(columns, is_stretched)
         self._acquisition = _native.Acquisition()
         self._factor: Factor | None = None
+        self.is_believing = True
+        """False after a proposal that left earlier sweeps out."""
 
     def condition(
         self,
@@ -52,7 +54,8 @@ class View:
         trusted = self._trust.at(fit_size, evidence)
         if trusted is None:
             return None
-        fitted, fits, evidence = trusted
+        fitted, fits, used = trusted
+        self.is_believing, evidence = used is evidence, used
         sample = evidence.upto(size)
         factor = self._factor
         if factor is None or not factor.is_of(fitted, sample.rows):

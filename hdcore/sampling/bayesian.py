@@ -131,8 +131,8 @@ class BayesianSampler:
         rows_pending = np.concatenate([pending, -1 - np.arange(len(chosen))])
         failed = (X[evidence.failed], failure_weight)
         model = view.condition(evidence, (X_pending, rows_pending), failed, self._draws)
-        if model is None:
-            return None
+        if model is None or (number < initial_runs(self._d) and not view.is_believing):
+            return None  # an own design takes the place of earlier sweeps that mislead
         if rest is not None:
             best: FloatVector = rest[self._proposer.among(model, self._columns.to_model(rest))]
             return best
