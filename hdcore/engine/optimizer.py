@@ -24,6 +24,7 @@ from hdcore.space import SearchSpace
 from hdcore.typing import Configuration, Goal, RunStatus
 
 if TYPE_CHECKING:
+    from hdcore.engine.model import Model
     from hdcore.policies.base import Judge, Policy
     from hdcore.sampling.base import Sampler
     from hdcore.typing import FloatVector
@@ -403,6 +404,36 @@ class Optimizer:
         if state:
             raise StateError(f"run {number} is {RowState(state).name} and cannot {wanted}; it was told before")
         return row
+
+    def model(self) -> Model:
+        """Fit a Gaussian process to the finished runs, whatever the sampler is; deterministic.
+
+        Raises
+        ------
+        StateError
+            If no run has a finite result in the metric of this sweep.
+        """
+        from hdcore.engine.model import Model  # loads the kernels
+
+        with self._lock:
+            return Model.of(self.space, self.table, self._row, self._sign)
+
+    def predict(self, configurations: Sequence[Mapping[str, Any]]) -> tuple[FloatVector, FloatVector]:
+        """Return mean and sd of the metric at configurations, as `model().predict` does.
+
+        Returns
+        -------
+        mean, sd : ndarray of float64, shape (n,)
+            In the metric's own units; the sd is that of the objective, without the noise of a run.
+
+        Raises
+        ------
+        StateError
+            If no run has a finite result in the metric of this sweep.
+        SpaceError
+            If a configuration does not fit the space.
+        """
+        return self.model().predict(configurations)
 
     # ------------------------------------------------------------------ saving
 

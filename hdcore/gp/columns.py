@@ -32,10 +32,13 @@ class Columns:
         Parents before their children.
     tables : dict
         Middles and edges of the cells of ordered columns, by column; others are searched as continuous ones.
+    parents : int
+        Columns at the end that tell earlier sweeps apart: 1 in their own rows, 0 in all others and in the search.
 
     Attributes
     ----------
     d : int
+        Columns of the space and of the parents.
     clamp : ndarray of float64, shape (d,)
         1 where squared differences are cut at that of two different choices (choices; columns that can be inactive),
         infinity for plain numeric columns.
@@ -45,14 +48,19 @@ class Columns:
         The tables, for candidates and local search.
     """
 
-    def __init__(self, columns: Sequence[Column], tables: Mapping[int, tuple[FloatVector, FloatVector]]) -> None:
-        self.d = len(columns)
+    def __init__(
+        self, columns: Sequence[Column], tables: Mapping[int, tuple[FloatVector, FloatVector]], parents: int = 0
+    ) -> None:
+        own = len(columns)
+        self.d, self.parents, self._own = own + parents, parents, own
         self.clamp = np.array([1.0 if c.kind == CATEGORICAL or c.parent >= 0 else np.inf for c in columns])
+        self.clamp = np.append(self.clamp, np.ones(parents))
         self._levels = np.array([c.levels if c.kind == CATEGORICAL else 0 for c in columns], np.float64)
         self._is_choice = self._levels > 0
         self._has_choice = bool(self._is_choice.any())
         self._can_be_inactive = any(c.parent >= 0 for c in columns)
         levels, offset = np.zeros(self.d, np.int32), np.zeros(self.d, np.int32)
+        levels[own:] = 1  # a choice without an alternative
         middles: list[FloatVector] = []
         edges: list[FloatVector] = []
         total = 0
@@ -70,30 +78,35 @@ class Columns:
             middles.append(middle)
             edges.append(edge)
             total += len(middle)
+        for k in range(own, self.d):
+            offset[k] = total
+            middles.append(np.zeros(1))
+            edges.append(np.zeros(2))
+            total += 1
         self.has_open_grid = any(c.kind == ORDERED and k not in tables for k, c in enumerate(columns))
         self._middles = middles
         self.native = _native.Space(
-            np.array([c.kind for c in columns], np.int32),
+            np.array([c.kind for c in columns] + [CATEGORICAL] * parents, np.int32),
             levels,
             offset,
             np.concatenate([*middles, np.zeros(1)]),
             np.concatenate(edges),
-            np.array([c.parent for c in columns], np.int32),
-            np.array([c.parent_level for c in columns], np.int32),
+            np.array([c.parent for c in columns] + [-1] * parents, np.int32),
+            np.array([c.parent_level for c in columns] + [0] * parents, np.int32),
         )
 
     def to_model(self, encoded: FloatMatrix) -> FloatMatrix:
-        """Return encoded rows, shape (n, d), in model coordinates."""
+        """Return encoded rows, shape (n, columns of the space), in model coordinates of this sweep."""
         out = np.array(encoded, np.float64, order="C")
         if self._has_choice:
             out[:, self._is_choice] = np.floor(out[:, self._is_choice] * self._levels[self._is_choice])
         if self._can_be_inactive:
             out[np.isnan(out)] = INACTIVE
-        return out
+        return np.concatenate([out, np.zeros((len(out), self.parents))], axis=1) if self.parents else out
 
     def to_encoded(self, model: FloatMatrix) -> FloatMatrix:
         """Return rows in model coordinates, shape (n, d), as encoded rows that still have to be snapped."""
-        out = np.array(model, np.float64, order="C")
+        out = np.array(model[:, : self._own], np.float64, order="C")
         inactive = out == INACTIVE if self._can_be_inactive else None
         if self._has_choice:
             out[:, self._is_choice] = (out[:, self._is_choice] + 0.5) / self._levels[self._is_choice]
@@ -102,9 +115,9 @@ class Columns:
         return out
 
     def from_unit(self, u: FloatVector) -> FloatVector:
-        """Return a value of every column, shape (d,), as if all were active, from uniform draws."""
-        out = np.array(u)
+        """Return a value of every column, shape (d,), as if all were active, from one uniform draw a parameter."""
+        out = np.append(u, np.zeros(self.parents))
         for k, middle in enumerate(self._middles):
             if len(middle):
-                out[k] = middle[min(int(u[k] * len(middle)), len(middle) - 1)]
+                out[k] = middle[min(int(out[k] * len(middle)), len(middle) - 1)]
         return out

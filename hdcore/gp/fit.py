@@ -20,7 +20,8 @@ from hdcore.gp.transform import FIRST, IDENTITY, STRETCHES, OutputMap, fit_map
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hdcore.typing import FloatMatrix, FloatVector, IntVector
+    from hdcore.gp.evidence import Evidence, Sample
+    from hdcore.typing import BoolVector, FloatMatrix, FloatVector, IntVector
 
 EVERY = 100
 """Up to so many results each one is followed by a fit."""
@@ -43,6 +44,9 @@ FIRST_ANCHOR = 8
 SETTLED = 24
 """Above `EVERY`, a size uses an anchor only when it is so much larger: late results rarely change a settled anchor."""
 
+PARENT_LENGTH, PARENT_LENGTH_SD = 4.0, 1.0
+"""Prior of the length scale between a parent and this sweep: a correlation of 0.95, give or take."""
+
 COLD_EVALUATIONS, WARM_EVALUATIONS, STRETCH_EVALUATIONS = 100, 15, 10
 
 
@@ -54,8 +58,11 @@ class Training:
     ----------
     U : ndarray of float64, shape (d, capacity)
         Model coordinates; the first n columns count.
-    y, v : ndarray of float64, shape (n,)
-        Mapped values; noise variance of a point in units of sn2 (1 / number of merged results).
+    y, v, e : ndarray of float64, shape (n,)
+        Mapped values; noise variance of a point in units of sn2 (1 / number of merged results); its own variance
+        beside that (0 for results that were told).
+    is_own : ndarray of bool, shape (n,)
+        Results in the metric of this sweep.
     dof, scatter : float
         Results lost by merging, and the sum of squares within the merged groups.
     """
@@ -63,6 +70,8 @@ class Training:
     U: FloatMatrix
     y: FloatVector
     v: FloatVector
+    e: FloatVector
+    is_own: BoolVector
     dof: float
     scatter: float
 
@@ -75,7 +84,9 @@ class Training:
         U = np.zeros((len(self.U), padded(len(rows))))
         U[:, : len(rows)] = self.U[:, rows]
         share = len(rows) / self.n
-        return Training(U, self.y[rows], self.v[rows], self.dof * share, self.scatter * share)
+        return Training(
+            U, self.y[rows], self.v[rows], self.e[rows], self.is_own[rows], self.dof * share, self.scatter * share
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +114,12 @@ def padded(n: int) -> int:
     return (n + 7) // 8 * 8 + 8
 
 
-def merge(X: FloatMatrix, y: FloatVector) -> Training:
+def training(sample: Sample, output: OutputMap) -> Training:
+    """Map the values of a sample and merge its equal points."""
+    return merge(sample.X, output(sample.y), output.variance(sample.y, sample.sd), sample.is_own)
+
+
+def merge(X: FloatMatrix, y: FloatVector, e: FloatVector, is_own: BoolVector) -> Training:
     """Merge equal rows of X, shape (n, d), and the mapped values y, shape (n,), in order of first appearance."""
     n, d = X.shape
     places: dict[bytes, int] = {}
@@ -112,22 +128,25 @@ def merge(X: FloatMatrix, y: FloatVector) -> Training:
     U = np.zeros((d, padded(m)))
     if m == n:
         U[:, :n] = X.T
-        return Training(U, np.ascontiguousarray(y), np.ones(n), 0.0, 0.0)
+        return Training(U, np.ascontiguousarray(y), np.ones(n), e, is_own, 0.0, 0.0)
     count = np.bincount(group, minlength=m).astype(np.float64)
     mean = np.bincount(group, weights=y, minlength=m) / count
+    extra = np.bincount(group, weights=e, minlength=m) / count  # 0 but for groups of one: guesses have own places
+    own = np.bincount(group, weights=is_own, minlength=m) > 0
     U[:, group] = X.T
-    return Training(U, mean, 1.0 / count, float(n - m), float(((y - mean[group]) ** 2).sum()))
+    return Training(U, mean, 1.0 / count, extra, own, float(n - m), float(((y - mean[group]) ** 2).sum()))
 
 
-def priors(d: int, n: int) -> FloatMatrix:
-    """Rows mean, sd, lower, upper of theta, shape (4, d + 2)."""
+def priors(d: int, n: int, parents: int = 0) -> FloatMatrix:
+    """Rows mean, sd, lower, upper of theta, shape (4, d + 2); the last columns of d are those of parents."""
     out = np.empty((4, d + 2))
     out[:, :d] = [
-        [length_centre(d)],
+        [length_centre(d - parents)],
         [math.sqrt(3.0) if n > 10 * d else 0.75],
         [math.log(5e-3)],
         [math.log(1e3)],
     ]
+    out[:2, d - parents : d] = [[math.log(PARENT_LENGTH)], [PARENT_LENGTH_SD]]
     out[:, d] = 0.5, 1.0, math.log(1e-2), math.log(1e2)
     out[:, d + 1] = math.log(1e-4), 2.0, math.log(1e-6), 0.0
     return out
@@ -181,32 +200,25 @@ class Fits:
     clamp : ndarray of float64, shape (d,)
     is_stretched : bool
         Model S, which searches a stretch of the good end; else model I, the identity.
+    parents : int
+        The last columns tell parents apart.
     """
 
-    def __init__(self, clamp: FloatVector, is_stretched: bool) -> None:
-        self._clamp = clamp
+    def __init__(self, clamp: FloatVector, is_stretched: bool, parents: int = 0) -> None:
+        self._clamp, self.parents = clamp, parents
         self._is_stretched = is_stretched
         self._known: dict[int, Fitted] = {}
         self._workspace = _native.Workspace(64, len(clamp))
 
-    def at(self, size: int, X: FloatMatrix, y: FloatVector, rows: IntVector) -> Fitted | None:
-        """Return the fit of the first `size` results; None if their values are all equal.
-
-        Parameters
-        ----------
-        X : ndarray of float64, shape (n, d)
-            Model coordinates of all results in order.
-        y : ndarray of float64, shape (n,)
-            Raw values, smaller is better.
-        rows : ndarray of int64, shape (n,)
-            Identity of the results; equal prefixes mean equal results.
-        """
+    def at(self, size: int, evidence: Evidence) -> Fitted | None:
+        """Return the fit of the first `size` results; None if their values are all equal."""
+        sample = evidence.upto(size)
         known = self._known.get(size)
-        if known is not None and np.array_equal(known.rows, rows[:size]):
+        if known is not None and np.array_equal(known.rows, sample.rows):
             return known
         below = anchor_below(size)
-        parent = None if below == 0 or is_cold(size) else self.at(below, X, y, rows)
-        found = self._fit(size, X[:size], y[:size], rows[:size].copy(), parent)
+        start = None if below == 0 or is_cold(size) else self.at(below, evidence)
+        found = self.fit(size, sample, start)
         if found is not None:
             if not is_anchor(size):
                 self._known = {n: fit for n, fit in self._known.items() if is_anchor(n)}
@@ -219,15 +231,17 @@ class Fits:
             self._workspace = _native.Workspace(max(n, 2 * self._workspace.capacity), len(self._clamp))
         return self._workspace
 
-    def _fit(self, size: int, X: FloatMatrix, y: FloatVector, rows: IntVector, parent: Fitted | None) -> Fitted | None:
+    def fit(self, size: int, sample: Sample, parent: Fitted | None) -> Fitted | None:
+        """Fit a sample that holds `size` results, from the prior or from an earlier fit."""
+        y = sample.y
         stretch = IDENTITY
         if self._is_stretched:
             stretch = FIRST if parent is None else parent.stretch
         output = fit_map(y, stretch)
         if output is None:
             return None
-        data = _subset(merge(X, output(y)), LARGEST_FIT)
-        prior = priors(len(self._clamp), data.n)
+        data = _subset(training(sample, output), LARGEST_FIT)
+        prior = priors(len(self._clamp), data.n, self.parents)
         centre, noisy = prior[0].copy(), prior[0].copy()
         noisy[-1] = math.log(0.1)
         starts = [] if parent is None else [parent.theta]
@@ -243,7 +257,7 @@ class Fits:
         ) -> tuple[float, FloatVector, OutputMap]:
             map_ = fit_map(y, index)
             assert map_ is not None  # y is not constant
-            whole = merge(X, map_(y))
+            whole = training(sample, map_)
             part = _subset(whole, points)
             nll, theta = self.fit_theta(part, thetas, most, prior)
             return nll + part.n / whole.n * map_.jacobian, theta, map_
@@ -258,7 +272,7 @@ class Fits:
                 most = WARM_EVALUATIONS if is_large else 0
                 stretch, theta = found, its_theta
                 _, theta, output = fitted(stretch, [theta], most)
-        return Fitted(size, rows, theta, stretch, output)
+        return Fitted(size, sample.rows, theta, stretch, output)
 
     @staticmethod
     def _search_stretch(
@@ -298,7 +312,7 @@ class Fits:
             thetas,
             data.y,
             data.v,
-            np.zeros(data.n),
+            data.e,
             data.dof,
             data.scatter,
             prior,

@@ -21,9 +21,10 @@ import numpy as np
 
 from hdcore._native import acquisition as _acquisition
 from hdcore._native import gp as _native
-from hdcore.gp.fit import ACTIVE, LARGEST_FACTOR, Fits, Fitted, Training, length_centre, merge, padded
+from hdcore.gp.fit import ACTIVE, LARGEST_FACTOR, Fits, Fitted, Training, length_centre, padded, training
 
 if TYPE_CHECKING:
+    from hdcore.gp.evidence import Sample
     from hdcore.typing import FloatMatrix, FloatVector, IntVector
 
 FANTASIES = 32
@@ -58,11 +59,9 @@ class Factor:
         A^-1 (y - mu).
     """
 
-    def __init__(
-        self, fitted: Fitted, fits: Fits, clamp: FloatVector, X: FloatMatrix, y: FloatVector, rows: IntVector
-    ) -> None:
-        self.fitted, self.clamp, self._rows = fitted, clamp, rows.copy()
-        data = _active(merge(X, fitted.output(y)))
+    def __init__(self, fitted: Fitted, fits: Fits, clamp: FloatVector, sample: Sample) -> None:
+        self.fitted, self.clamp, self._rows = fitted, clamp, sample.rows
+        data = _active(training(sample, fitted.output))
         n, d = data.n, len(clamp)
         self.n, self.d, self.data = n, d, data
         self.theta = fitted.theta
@@ -73,13 +72,12 @@ class Factor:
         self.ainv = np.zeros((n, ld))
         self.z, self.w2 = np.zeros((d, ld)), np.empty(d)
         work = fits.workspace(n)
-        zero = np.zeros(n)
         for jitter in JITTERS:
             added = jitter * self.sf2
-            args = (data.U, clamp, self.theta, data.y, data.v, zero, added, self.z, self.w2, self.ainv)
+            args = (data.U, clamp, self.theta, data.y, data.v, data.e, added, self.z, self.w2, self.ainv)
             if _native.factorise(work, n, *args) == 0:
                 break
-        self.noise = self.sn2 * data.v + added
+        self.noise = self.sn2 * data.v + data.e + added
         both = np.zeros((2, ld))
         both[0, :n], both[1, :n] = data.y, 1.0
         solved = np.zeros((2, ld))
@@ -96,6 +94,25 @@ class Factor:
     def is_of(self, fitted: Fitted, rows: IntVector) -> bool:
         """True if it was made of this fit and these results."""
         return self.fitted is fitted and np.array_equal(self._rows, rows)
+
+    def acquisition(self) -> _acquisition.Acquisition:
+        """A new acquisition over this factor alone, for its posterior."""
+        made = _acquisition.Acquisition()
+        made.model(self.n, self.z, self.w2, self.rate, self.alpha, self.ainv, self.sf2, self.mu, 0.0)
+        return made
+
+    def left_out(self) -> tuple[IntVector, FloatVector, FloatVector]:
+        """Places of the results of this sweep, and what all others say about them: mean and sd, with noise."""
+        precision = self.ainv[np.arange(self.n), np.arange(self.n)]
+        at = np.flatnonzero(self.data.is_own)
+        mean = self.data.y - self.alpha / precision
+        return at, mean[at], np.sqrt(1.0 / precision)[at]
+
+    def score(self) -> float:
+        """Log density of the results of this sweep, left out one at a time, in the units of the values."""
+        at, mean, sd = self.left_out()
+        y, output = self.data.y[at], self.fitted.output
+        return float((-0.5 * ((y - mean) / sd) ** 2 - np.log(sd) + output.log_slope(output.inverse(y))).sum())
 
     @property
     def told_mean(self) -> FloatVector:
@@ -153,36 +170,42 @@ class Conditioned:
         factor: Factor,
         fits: Fits,
         acquisition: _acquisition.Acquisition,
-        told: tuple[FloatMatrix, FloatVector, IntVector],
+        later: Sample,
         pending: tuple[FloatMatrix, IntVector],
         failed: tuple[FloatMatrix, float],
         draws: FloatMatrix,
     ) -> None:
         self.factor, self.acquisition = factor, acquisition
-        X_told, y_told, rows_told = told
         X_pending, rows_pending = pending
-        n, p = factor.n, len(rows_told) + len(rows_pending)
+        n, p = factor.n, len(later.rows) + len(rows_pending)
         is_exact = factor.sn2 <= NOISE_FREE
         values = factor.data.y if is_exact else factor.told_mean
-        alpha = factor.alpha
+        self._is_own = factor.data.is_own
+        self._e = np.concatenate([factor.fitted.output.variance(later.y, later.sd), np.zeros(len(rows_pending))])
         acquisition.model(
-            n, factor.z, factor.w2, factor.rate, alpha, factor.ainv, factor.sf2, factor.mu, float(values.min())
+            n, factor.z, factor.w2, factor.rate, factor.alpha, factor.ainv, factor.sf2, factor.mu, self._least(values)
         )
         X_all = factor.X
         if p:
-            X_extra = np.concatenate([X_told, X_pending])
-            values = self._condition(X_extra, np.concatenate([rows_told, rows_pending]), y_told, draws, values, fits)
-            X_all = np.concatenate([X_all, X_told])
-        self.best = float(values.min())
+            self._is_own = np.concatenate([self._is_own, later.is_own])
+            X_extra = np.concatenate([later.X, X_pending])
+            values = self._condition(X_extra, np.concatenate([later.rows, rows_pending]), later.y, draws, values)
+            X_all = np.concatenate([X_all, later.X])
+        self.best = self._least(values)
         order = np.argsort(values, kind="stable")[:5]
         self.centres = np.ascontiguousarray(X_all[order])
+        self.centres[:, factor.d - fits.parents :] = 0.0
         if len(failed[0]):
-            self._avoid(np.concatenate([factor.X, X_told]), *failed)
+            self._avoid(np.concatenate([factor.X, later.X]), *failed)
         if n > FEW:
             self._bound(p, fits)
 
+    def _least(self, values: FloatVector) -> float:
+        """The lowest of values, shape (m,), that is a result of this sweep."""
+        return float(values[self._is_own[: len(values)]].min())
+
     def _condition(
-        self, X: FloatMatrix, rows: IntVector, y_told: FloatVector, draws: FloatMatrix, values: FloatVector, fits: Fits
+        self, X: FloatMatrix, rows: IntVector, y_told: FloatVector, draws: FloatMatrix, values: FloatVector
     ) -> FloatVector:
         """Condition on points X, shape (p, d), the told ones first. Returns the values that incumbents come from."""
         factor, told, p = self.factor, len(y_told), len(X)
@@ -196,7 +219,7 @@ class Conditioned:
         for jitter in JITTERS:
             _native.gram(factor.n, K, V, C)
             np.subtract(own, C, out=C)
-            C[np.diag_indices(p)] += factor.sn2 + jitter * factor.sf2
+            C[np.diag_indices(p)] += factor.sn2 + self._e + jitter * factor.sf2
             rho = np.append(factor.fitted.output(y_told) - factor.mu - mean[:told], 0.0)
             count = len(draws) if p > told else 1
             e = np.zeros((count + 1, max(1, p - told)))  # the last: all pending runs return the posterior mean
@@ -214,8 +237,10 @@ class Conditioned:
             else:  # a run that returns the posterior mean changes no other mean
                 told_shift = shift[count, :told]
                 alpha = factor.alpha - np.einsum("ij,i->j", V[:told, : factor.n], told_shift)
-                values = np.concatenate([factor.data.y - factor.noise * alpha, y - factor.sn2 * told_shift])
-        best = float(values.min())
+                values = np.concatenate(
+                    [factor.data.y - factor.noise * alpha, y - (factor.sn2 + self._e[:told]) * told_shift]
+                )
+        best = self._least(values)
         incumbent = np.full(count, best)
         if p > told:
             np.minimum(best, (factor.mu + mean[told:] + value[:count, told:]).min(axis=1), out=incumbent)
@@ -244,6 +269,7 @@ class Conditioned:
         noise[: len(rows)] = factor.noise[rows]
         if tail:
             z[:, len(rows) : m] = self._zp[:, p - tail : p]
+            noise[len(rows) :] += self._e[p - tail :]
         K = np.zeros((BOUND_POINTS, BOUND_POINTS))
         _native.kmat(m, z, factor.w2, factor.sf2, noise, K)
         if _native.inverse(fits.workspace(m), m, K) == 0:

@@ -54,6 +54,47 @@ class OutputMap:
         """Return the mapped values, same shape; values below the fitted minimum continue with the slope there."""
         return (self._shape(_scaled(y, self.exponent, self.offset, self.unit)) - self.mean) / self.sd
 
+    def variance(self, y: FloatVector, sd: FloatVector) -> FloatVector:
+        """Variance of mapped values that are uncertain by sd: the wider of the two sides of one standard deviation.
+
+        Values better than the best fitted one are not considered possible.
+        """
+        out = np.zeros(len(y))
+        at = sd > 0
+        if at.any():
+            middle = self(y[at])
+            lowest = (self._shape(np.array([self.low])) - self.mean) / self.sd
+            lower = np.maximum(self(y[at] - sd[at]), np.minimum(lowest, middle))
+            out[at] = np.maximum(self(y[at] + sd[at]) - middle, middle - lower) ** 2
+        return out
+
+    def log_slope(self, y: FloatVector) -> FloatVector:
+        """Log slope of the map at values y, same shape."""
+        t = _scaled(y, self.exponent, self.offset, self.unit)
+        slope: FloatVector = -np.log1p(np.maximum(t - KNEE, 0.0))
+        slope -= np.log(self.sd) + np.log(self.unit) + self.exponent * np.log(2.0)
+        if not np.isinf(self.c):
+            slope -= np.log(self.c + np.maximum(_squashed(t) - self.low, 0.0))
+        return slope
+
+    def unscaled(self, y: FloatVector, sd: FloatVector) -> FloatVector:
+        """Return small distances sd of mapped values, at values y, as distances of values: the delta method."""
+        with np.errstate(over="ignore"):
+            out: FloatVector = sd * np.exp(-self.log_slope(y))
+        return out
+
+    def inverse(self, mapped: FloatVector) -> FloatVector:
+        """Return the values that map to the given ones, same shape."""
+        t = np.asarray(mapped, np.float64) * self.sd + self.mean
+        if not np.isinf(self.c):
+            start = np.log(self.c)
+            t = self.low + np.where(
+                t > start, np.exp(np.minimum(np.maximum(t, start), 700.0)) - self.c, (t - start) * self.c
+            )
+        t = np.where(t > KNEE, KNEE + np.expm1(np.clip(t - KNEE, 0.0, 700.0)), t)
+        with np.errstate(over="ignore"):
+            return np.ldexp(t * self.unit + self.offset, self.exponent)
+
     def _shape(self, t: FloatVector) -> FloatVector:
         t = _squashed(t)
         if np.isinf(self.c):

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from hdcore._native import acquisition as _native
-from hdcore.gp.fit import EVERY, FACTOR_STEP, Fits, due
+from hdcore.gp.fit import EVERY, FACTOR_STEP, due
 from hdcore.gp.model import Conditioned, Factor
+from hdcore.gp.trust import Trust
 
 if TYPE_CHECKING:
     from hdcore.gp.columns import Columns
-    from hdcore.typing import FloatMatrix, FloatVector, IntVector
+    from hdcore.gp.evidence import Evidence
+    from hdcore.typing import FloatMatrix, IntVector
+
+PLACES = 32
+"""Stopped runs, the latest ones, whose places count as tried."""
 
 
 class View:
@@ -18,39 +25,46 @@ class View:
 
     def __init__(self, columns: Columns, is_stretched: bool) -> None:
         self._columns = columns
-        self._fits = Fits(columns.clamp, is_stretched)
+        self._trust = Trust(columns, is_stretched)
         self._acquisition = _native.Acquisition()
         self._factor: Factor | None = None
+        self.is_believing = True
+        """False after a proposal that left earlier sweeps out."""
 
     def condition(
         self,
-        X: FloatMatrix,
-        told: IntVector,
-        y: FloatVector,
-        X_pending: FloatMatrix,
-        rows_pending: IntVector,
+        evidence: Evidence,
+        open_points: tuple[FloatMatrix, IntVector],
         failed: tuple[FloatMatrix, float],
         draws: FloatMatrix,
     ) -> Conditioned | None:
-        """The model given all that is known; None if all values are equal."""
-        fit_size, size = settled(len(told), len(rows_pending))
-        fitted = self._fits.at(fit_size, X[told[:fit_size]], y, told)
-        if fitted is None:
+        """The model given all that is known; None if all values are equal.
+
+        Parameters
+        ----------
+        evidence : Evidence
+        open_points : (ndarray of float64, shape (p, d), ndarray of int64, shape (p,))
+            Pending points and their rows, negative where they have none yet.
+        failed : (ndarray of float64, shape (f, d), float)
+            Failed points, and how much they count.
+        draws : ndarray of float64, shape (fantasies, most)
+        """
+        X_pending, rows_pending = open_points
+        fit_size, size = settled(len(evidence.told), len(rows_pending))
+        trusted = self._trust.at(fit_size, evidence)
+        if trusted is None:
             return None
+        fitted, fits, used = trusted
+        self.is_believing, evidence = used is evidence, used
+        sample = evidence.upto(size)
         factor = self._factor
-        if factor is None or not factor.is_of(fitted, told[:size]):
-            args = (X[told[:size]], y[:size], told[:size])
-            factor = self._factor = Factor(fitted, self._fits, self._columns.clamp, *args)
-        later = told[size:]
-        model = Conditioned(
-            factor,
-            self._fits,
-            self._acquisition,
-            (X[later], y[size:], later),
-            (X_pending, rows_pending),
-            failed,
-            draws,
-        )
+        if factor is None or not factor.is_of(fitted, sample.rows):
+            factor = self._factor = Factor(fitted, fits, self._columns.clamp, sample)
+        # A stopped run without a prediction is like a pending one: its place has been tried.
+        places = evidence.places(size)[-PLACES:]
+        X_open = np.concatenate([evidence.X[places], X_pending])
+        rows_open = np.concatenate([places, rows_pending])
+        model = Conditioned(factor, fits, self._acquisition, evidence.beyond(size), (X_open, rows_open), failed, draws)
         factor.forget(rows_pending[rows_pending < 0][::-1])
         return model
 

@@ -6,25 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hdcore.gp.columns import LARGEST_TABLE, ORDERED, Columns
 from hdcore.gp.model import FANTASIES, LARGEST_PENDING
 from hdcore.gp.propose import Proposer
 from hdcore.gp.view import View
 from hdcore.history import RowState
+from hdcore.sampling.learning import Learning
 from hdcore.sampling.sobol import SobolSampler
-from hdcore.space.enumeration import enumerate_rows, level_rows
+from hdcore.space.enumeration import enumerate_rows
 
 if TYPE_CHECKING:
+    from hdcore.gp.evidence import Evidence
     from hdcore.history import RunTable
     from hdcore.space import SearchSpace
     from hdcore.typing import BoolVector, FloatMatrix, FloatVector, IntVector
 
 ENUMERATED = 4096
 """Finite spaces up to this size are not searched: every remaining configuration is looked at."""
-
-
-STOPPED = 32
-"""Stopped runs, the latest ones, whose places count as tried."""
 
 RECENT = 10
 """Finished runs whose failures say how much failures are to be avoided."""
@@ -36,6 +33,10 @@ class BayesianSampler:
     Even runs see the metric as it is, odd runs see it stretched at its good end: one of the two views suits almost
     every objective. The first runs are points of a scrambled Sobol sequence; so are those for which there is nothing to
     learn from (fewer than two results, all results equal).
+
+    Runs that were stopped count with the final value that their curve promises (`hdcore.gp.curves`), results of other
+    sweeps as far as they prove to be of use (`hdcore.gp.parents`); a sweep with such a history begins with their best
+    configurations.
 
     A proposal is a function of the seed, the number of the run and the rows of the table. What is kept between calls is
     derived from the rows and checked against them.
@@ -50,10 +51,8 @@ class BayesianSampler:
         self._d = len(space.columns)
         if self._d == 0:
             return
-        self._columns = Columns(space.columns, _tables(space))
-        self._proposer = Proposer(self._columns, space.snap)
-        self._views = [View(self._columns, is_stretched) for is_stretched in (False, True)]
-        self._model_rows = np.empty((0, self._d))
+        self._learning = Learning(space)
+        self._model_for()
         self._synced = 0
         self._seen: set[bytes] = set()
         normal = np.random.Generator(np.random.Philox(7)).standard_normal((FANTASIES // 2, LARGEST_PENDING))
@@ -66,25 +65,23 @@ class BayesianSampler:
         if self._d == 0:
             return self._design.propose(table, start, n)
         self._sync(table)
-        state, value = table.state, table.value
-        finite = np.isfinite(value)
-        told = np.flatnonzero((state == RowState.COMPLETED) & finite)
-        failed = np.flatnonzero((state == RowState.FAILED) | ((state == RowState.COMPLETED) & ~finite))
-        # A stopped run has no final value; like a pending one it only says that its place has been tried.
-        stopped = np.flatnonzero(state == RowState.CANCELED)[-STOPPED:]
-        pending = np.sort(np.concatenate([np.flatnonzero(state == RowState.PENDING), stopped]))
-        y = -value[told]
+        evidence = self._learning.evidence(table)
+        self._model_for()
+        told, failed = evidence.told, evidence.failed
+        pending = np.flatnonzero(table.state == RowState.PENDING)
         weight = (
             failure_weight(np.isin(np.sort(np.concatenate([told, failed]))[-RECENT:], failed)) if len(failed) else 0
         )
+        first = self._learning.first
+        design = len(first) if len(first) else initial_runs(self._d)
         chosen: list[FloatVector] = []
         seen: set[bytes] = set()
         for number in range(start, start + n):
             row = None
-            if number >= initial_runs(self._d) and len(told) >= 2:
-                row = self._next(
-                    number, told, y, pending, (failed, weight), np.array(chosen).reshape(-1, self._d), seen
-                )
+            if number < len(first):
+                row = self._unseen(table.encoded[first[number : number + 1]], seen)
+            elif number >= design and len(told) >= 2:
+                row = self._next(number, evidence, pending, weight, np.array(chosen).reshape(-1, self._d), seen)
             if row is None:
                 row = self._spare(table, number, chosen)
             if row is None:
@@ -99,25 +96,27 @@ class BayesianSampler:
 
     def _sync(self, table: RunTable) -> None:
         """Take over new rows; rows never change, only their state does."""
-        encoded = table.encoded
         if table.n < self._synced:
             self._synced, self._seen = 0, set()
-            self._model_rows = self._model_rows[:0]
-        if table.n == self._synced:
-            return
-        new = encoded[self._synced :]
         is_own = ~table.earlier[self._synced :]
-        self._model_rows = np.concatenate([self._model_rows[: self._synced], self._columns.to_model(new)])
-        self._seen.update(row.tobytes() for row in new[is_own])
+        self._seen.update(row.tobytes() for row in table.encoded[self._synced :][is_own])
         self._synced = table.n
+
+    def _model_for(self) -> None:
+        """Make search and views anew when the number of earlier sweeps changes."""
+        columns = self._learning.columns
+        if getattr(self, "_columns", None) is columns:
+            return
+        self._columns = columns
+        self._proposer = Proposer(columns, self._space.snap)
+        self._views = [View(columns, is_stretched) for is_stretched in (False, True)]
 
     def _next(
         self,
         number: int,
-        told: IntVector,
-        y: FloatVector,
+        evidence: Evidence,
         pending: IntVector,
-        failed: tuple[IntVector, float],
+        failure_weight: float,
         chosen: FloatMatrix,
         seen: set[bytes],
     ) -> FloatVector | None:
@@ -126,13 +125,14 @@ class BayesianSampler:
         if rest is not None and len(rest) == 0:
             return None
         view = self._views[number % 2]
-        X = self._model_rows
+        X = evidence.X
         X_pending = np.concatenate([X[pending], self._columns.to_model(chosen)])
         # rows of points that are only chosen so far get numbers that no table row has
         rows_pending = np.concatenate([pending, -1 - np.arange(len(chosen))])
-        model = view.condition(X, told, y, X_pending, rows_pending, (X[failed[0]], failed[1]), self._draws)
-        if model is None:
-            return None
+        failed = (X[evidence.failed], failure_weight)
+        model = view.condition(evidence, (X_pending, rows_pending), failed, self._draws)
+        if model is None or (number < initial_runs(self._d) and not view.is_believing):
+            return None  # an own design takes the place of earlier sweeps that mislead
         if rest is not None:
             best: FloatVector = rest[self._proposer.among(model, self._columns.to_model(rest))]
             return best
@@ -140,7 +140,11 @@ class BayesianSampler:
         words = sequence.generate_state(2 + self._d, np.uint64)
         fill = self._columns.from_unit((words[2:] >> np.uint64(11)).astype(np.float64) * 2.0**-53)
         ranked = self._proposer.best(model, (int(words[0]), int(words[1])), fill)
-        for row in self._space.snap(self._columns.to_encoded(ranked)):
+        return self._unseen(self._space.snap(self._columns.to_encoded(ranked)), seen)
+
+    def _unseen(self, rows: FloatMatrix, seen: set[bytes]) -> FloatVector | None:
+        """The first of some encoded rows that was not proposed before."""
+        for row in rows:
             key = row.tobytes()
             if key not in self._seen and key not in seen:
                 return np.array(row)
@@ -160,18 +164,6 @@ class BayesianSampler:
             table = _with_pending(table, chosen)
         found = self._design.propose(table, number, 1)
         return np.array(found[0]) if len(found) else None
-
-
-def _tables(space: SearchSpace) -> dict[int, tuple[FloatVector, FloatVector]]:
-    """Middles and edges of the cells of ordered columns, in their distribution function, by column."""
-    tables = {}
-    for k, column in enumerate(space.columns):
-        if column.kind == ORDERED and 0 < column.levels <= LARGEST_TABLE:
-            rows, weights = level_rows(space.encoder, column, k)
-            edge = np.concatenate([[0.0], np.cumsum(weights)])
-            edge[-1] = 1.0
-            tables[k] = (np.ascontiguousarray(rows[:, k]), edge)
-    return tables
 
 
 def failure_weight(has_failed: BoolVector) -> float:

@@ -121,7 +121,7 @@ def test_the_likelihood_of_merged_duplicates_is_that_of_all_results():
     rng = np.random.default_rng(5)
     X = np.repeat(rng.random((20, 2)), [1, 2, 3, 4] * 5, axis=0)
     y = np.sin(5 * X).sum(1) + 0.1 * rng.standard_normal(len(X))
-    data, prior, clamp = merge(X, y), priors(2, 20), np.full(2, np.inf)
+    data, prior, clamp = merge(X, y, np.zeros(len(y)), np.ones(len(y), bool)), priors(2, 20), np.full(2, np.inf)
     assert data.n == 20
     theta = np.array([-1.0, -0.5, 0.3, np.log(0.01)])
     work = gp.Workspace(len(X), 2)
