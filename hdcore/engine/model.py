@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hdcore.errors import StateError
-from hdcore.gp.surrogate import Surrogate, fit_surrogate
+from hdcore.history import RowState
 from hdcore.sampling.learning import Learning
 
 if TYPE_CHECKING:
     from hdcore.gp.columns import Columns
+    from hdcore.gp.surrogate import Surrogate
     from hdcore.history import RunTable
     from hdcore.space import SearchSpace
     from hdcore.typing import FloatVector, IntVector
@@ -66,7 +67,7 @@ class Model:
     @classmethod
     def of(cls, space: SearchSpace, table: RunTable, rows: Sequence[int], sign: float) -> Model:
         """Fit the model of a table; `rows` are the rows of the runs by number."""
-        told = (table.state == 1) & (table.source <= 1) & np.isfinite(table.value)
+        told = (table.state == RowState.COMPLETED) & (table.source <= 1) & np.isfinite(table.value)
         if not told.any():
             raise StateError("no finished run has a finite value to learn from; tell some results first")
         numbers = MappingProxyType({row: number for number, row in enumerate(rows)})
@@ -74,10 +75,7 @@ class Model:
         columns, surrogate = None, None
         if names:
             learning = Learning(space)
-            evidence = learning.evidence(table)
-            columns = learning.columns
-            if len(evidence.told) >= 2:
-                surrogate = fit_surrogate(columns, evidence)
+            surrogate, columns = learning.surrogate(table), learning.columns
         scales, noise = dict.fromkeys(names, np.inf), 0.0
         if surrogate is not None:
             scales = dict(zip(names, np.exp(surrogate.factor.theta).tolist(), strict=False))

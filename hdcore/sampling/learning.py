@@ -9,9 +9,11 @@ import numpy as np
 from hdcore.gp.columns import LARGEST_TABLE, ORDERED, Columns
 from hdcore.gp.evidence import Evidence
 from hdcore.gp.parents import Parents
+from hdcore.gp.surrogate import fit_surrogate
 from hdcore.space.enumeration import level_rows
 
 if TYPE_CHECKING:
+    from hdcore.gp.surrogate import Surrogate
     from hdcore.history import RunTable
     from hdcore.space import SearchSpace
     from hdcore.typing import FloatVector, IntVector
@@ -58,6 +60,11 @@ class Learning:
         if len(new):
             self._X = np.concatenate([self._X, self.columns.to_model(new)])
         return Evidence(table, self._X, self._parents)
+
+    def surrogate(self, table: RunTable) -> Surrogate | None:
+        """Fit the model that people ask; None if there are no two different results."""
+        evidence = self.evidence(table)
+        return fit_surrogate(self.columns, evidence) if len(evidence.told) >= 2 else None
 
     def _adopt(self, table: RunTable) -> None:
         X = self._plain.to_model(table.encoded)
