@@ -306,12 +306,48 @@ def test_a_signal_ends_runs_and_leaves_the_sweep_resumable(place: Path, number: 
     out, err = driver.communicate(timeout=30)
     assert driver.returncode == code
     assert "Traceback" not in err
-    assert "hdcore resume s" in out
+    name = signal.Signals(number).name
+    assert f"s: Stopped by {name} after" in out
+    assert "2 runs in flight will start again: hdcore resume s" in out
     assert processes_of(place / ".hdcore") == []
     assert {run["status"] for run in show(place)["runs"]} == {"Queued"}
     go.touch()
     assert call(place, "resume", "s").returncode == 0
     assert [run["status"] for run in show(place)["runs"]] == ["Completed"] * 4
+
+
+def test_show_best_list_and_summary_agree_while_runs_are_in_flight_and_when_they_were_stopped(place: Path) -> None:
+    driver = start(place, "run", str(sweep_file(place, f"--hold {place / 'never'}", runs=2)))
+    until(lambda: (place / ".hdcore/sweeps/s/sweep.db").exists())
+    until(lambda: [len(run["metrics"].get("loss", ())) for run in show(place)["runs"]] == [3, 3])
+    runs = show(place)["runs"]
+    lowest = min(runs, key=lambda run: min(value for _, value in run["metrics"]["loss"]))
+
+    def check(status: str) -> None:
+        best = strict(call(place, "best", "s", "--json").stdout)
+        assert (best["number"], best["status"], best["interval"]) == (lowest["number"], status, 3)
+        assert best["value"] == lowest["metrics"]["loss"][-1][1]
+        assert show(place)["best_run"] == lowest["number"]
+        assert strict(call(place, "list", "--json").stdout)[0]["best_value"] == best["value"]
+        shown = call(place, "show", "s").stdout
+        assert f"by run {lowest['number']} ({status.lower()})" in shown
+        assert f"\n* {lowest['number']:>3} " in shown
+        if status == "Running":
+            assert " 0.0 s" not in shown
+            assert "running for" in call(place, "show", "s", "--run", "0").stdout
+
+    check("Running")
+    os.kill(driver.pid, signal.SIGINT)
+    out, _ = driver.communicate(timeout=30)
+    assert f"  best    run {lowest['number']}, loss" in out
+    check("Queued")
+
+
+def test_nothing_reported_is_told_with_yet_only_while_the_sweep_goes_on(place: Path) -> None:
+    assert call(place, "run", str(sweep_file(place, "--name other", runs=1))).returncode == 0
+    done = call(place, "best", "s")
+    one_line(done, 2, "no run reported a finite 'loss'")
+    assert "yet" not in done.stderr
 
 
 def test_a_second_driver_is_refused_and_the_first_is_not_disturbed(place: Path) -> None:
