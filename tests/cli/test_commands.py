@@ -414,6 +414,51 @@ def test_wrong_input_is_one_line_and_makes_nothing(place: Path) -> None:
     assert not (place / ".hdcore").exists()
 
 
+def test_the_command_alone_prints_its_help(place: Path) -> None:
+    done = call(place)
+    assert done.returncode in (0, 2)
+    told = done.stdout + done.stderr
+    assert "Usage: hdcore" in told
+    assert told.count("\n") > 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("sweep.ymll",), ("sweep.ymll: no such file",)),
+        (("tain.py",), ("tain.py: no such file", "'train.py'")),
+        (("/tmp",), ("/tmp: is a folder",)),
+        (("train.py", "--epochs", "5"), ("--epochs", "arguments of the script go after --")),
+        (("train.py", "--param", "x=unifrom:0:1", "--metric", "m"), ("did you mean 'uniform'?",)),
+        (("train.py", "--param", "x=uniform:0", "--metric", "m"), ("has 1 number;",)),
+        (("train.py", "--param", "x=uniform:0:1", "--metric", "m", "--policy", "median:dealy=5"), ("'delay'",)),
+        (("train.py", "--param", "x=uniform:0:1", "--metric", "m", "--policy", "medain"), ("--policy: 'medain'",)),
+        (("train.py", "--param", "x=uniform:0:1", "--metric", "m", "--name", "last"), ("'last'", "newest")),
+    ],
+)
+def test_a_slip_on_the_command_line_is_told_with_a_remedy(
+    place: Path, arguments: tuple[str, ...], parts: tuple[str, ...]
+) -> None:
+    one_line(call(place, "run", *arguments), 2, *parts)
+    assert not (place / ".hdcore").exists()
+
+
+@pytest.mark.parametrize(
+    ("metric", "is_told"), [("valLoss", True), ("val_mse", True), ("crossentropyloss", True), ("accuracy", False)]
+)
+def test_a_metric_that_sounds_like_less_is_better_is_told_to_be_maximized(
+    place: Path, metric: str, is_told: bool
+) -> None:
+    arguments = ("run", "train.py", "--param", "x=uniform:0:1", "--metric", metric, "--max-runs", "1", "--name", "m")
+    done = call(place, *arguments, "--", "--name", metric)
+    assert done.returncode == 0
+    assert ("--goal minimize" in done.stderr) is is_told
+    done = call(place, "export", "m", "-o", "-")
+    assert done.stdout.startswith("number,")
+    one_line(call(place, "export", "m", "-o", "x.xlsx"), 2, ".xlsx", "csv, json or parquet")
+    one_line(call(place, "export", "m", "-o", "nodir/x.csv"), 4, "no folder 'nodir'")
+
+
 def test_a_name_in_use_is_refused_with_a_hint(place: Path) -> None:
     path = sweep_file(place, runs=1)
     assert call(place, "run", str(path)).returncode == 0
