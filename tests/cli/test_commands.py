@@ -459,6 +459,15 @@ def test_a_metric_that_sounds_like_less_is_better_is_told_to_be_maximized(
     one_line(call(place, "export", "m", "-o", "nodir/x.csv"), 4, "no folder 'nodir'")
 
 
+def test_validate_notes_a_script_that_is_not_in_the_code_folder(place: Path) -> None:
+    path = sweep_file(place)
+    assert "note:" not in call(place, "validate", str(path)).stdout
+    path.write_text(path.read_text().replace("train.py", "tain.py"))
+    done = call(place, "validate", str(path))
+    assert done.returncode == 0
+    assert "note: trial.command: 'tain.py' is not in the code folder; did you mean 'train.py'?" in done.stdout
+
+
 def test_a_name_in_use_is_refused_with_a_hint(place: Path) -> None:
     path = sweep_file(place, runs=1)
     assert call(place, "run", str(path)).returncode == 0
