@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
-from hdcore.typing import RunStatus
+from hdcore.typing import Goal, RunStatus
 
 if TYPE_CHECKING:
     from hdcore.store import StoredRun, StoredSweep, StoreReader
@@ -31,6 +32,28 @@ def display_time(seconds: float | None) -> str | None:
 def present_status(status: RunStatus, driven: bool) -> RunStatus:
     """Return a status as it is: what a dead driver left as Running waits for `resume`."""
     return RunStatus.QUEUED if status is RunStatus.RUNNING and not driven else status
+
+
+def so_far(run: StoredRun, goal: Goal) -> StoredRun:
+    """Return a run in flight, or one that waits to start again, with the best of what it has reported as its value."""
+    if run.status.is_terminal or run.primary is None:
+        return run
+    value = run.primary.best(goal)
+    return run if value is None else replace(run, value=value, interval=run.primary.best_interval(goal))
+
+
+def best_run(reader: StoreReader, sweep: StoredSweep) -> StoredRun | None:
+    """Return the run with the best finite value, ended or in flight; of equal ones the lowest number."""
+    best, goal = reader.best(), sweep.spec.goal
+    if not any(count for status, count in sweep.counts.items() if not status.is_terminal):
+        return best
+    found = [so_far(run, goal) for run in reader.runs() if not run.status.is_terminal]
+    found += [best] if best is not None else []
+    return max(
+        (run for run in found if run.value is not None),
+        key=lambda run: ((run.value or 0.0) * goal.sign, -run.number),
+        default=None,
+    )
 
 
 def sweep_head(sweep: StoredSweep, *, driven: bool) -> dict[str, Any]:
@@ -89,7 +112,7 @@ def sweep_document(reader: StoreReader, *, only_run: int | None = None, points: 
     driver = reader.driver()
     driven = driver is not None and driver.alive
     sweep = reader.sweep()
-    best = reader.best()
+    best = best_run(reader, sweep)
     runs = reader.runs() if only_run is None else [reader.run(only_run)]
     if points is None and sum(run.primary.count for run in runs if run.primary is not None) > WHOLE_SERIES_ROWS:
         points = THINNED_POINTS
@@ -97,7 +120,7 @@ def sweep_document(reader: StoreReader, *, only_run: int | None = None, points: 
     document["best_run"] = None if best is None else best.number
     document["runs"] = entries = []
     for run in runs:
-        entry = run_entry(run, sweep.sweep_id, driven=driven)
+        entry = run_entry(so_far(run, sweep.spec.goal), sweep.sweep_id, driven=driven)
         series = reader.series(run.number, most=points)
         entry["metrics"] = {
             name: [[interval if step is None else step, value] for interval, step, value, *_ in rows]

@@ -136,6 +136,8 @@ def _expression(form: str) -> dict[str, Any] | list[Any]:
     kind, colon, rest = form.partition(":")
     kind = kind.strip().lower()
     if kind not in _FORMS or not colon or not rest:
+        if kind not in _FORMS and not colon:
+            raise InputError(f"'{clean(form)}' is no space; write FORM:VALUES, such as log:1e-5:1e-1 or choice:a,b")
         what = f"'{clean(kind)}' {unknown(kind, _FORMS)}" if kind not in _FORMS else f"'{kind}' has no values"
         raise InputError(what.replace("unknown key", "unknown form"))
     if kind == "choice":
@@ -143,7 +145,7 @@ def _expression(form: str) -> dict[str, Any] | list[Any]:
     names = _ARGUMENTS[kind]
     words = rest.split(":")
     if len(words) != len(names):
-        raise InputError(f"has {len(words)} numbers; write {kind}:{':'.join(names)}")
+        raise InputError(f"has {len(words)} number{'s' if len(words) != 1 else ''}; write {kind}:{':'.join(names)}")
     numbers = [_number(word) for word in words]
     if kind == "log":
         low, high = numbers
@@ -198,9 +200,8 @@ def _policy(text: str) -> dict[str, Any] | None:
     try:
         serialised: dict[str, Any] = dict(parse(text).to_json())
     except InputError as error:
-        if error.source is None:
-            error.source = "--policy"
-        raise
+        # The message says which argument is meant; the field would say it twice.
+        raise InputError(str(error).removeprefix("policy "), field="--policy") from None
     return None if serialised.get("name") == "Default" else serialised
 
 

@@ -87,6 +87,13 @@ def _first_not_choice(expression: Any) -> str | None:
     return next((other for value in nested if (other := _first_not_choice(value)) is not None), None)
 
 
+def _logs(low: float, high: float) -> str:
+    """Say how bounds that were meant as values are written: their own logarithms, where there are any."""
+    if low <= 0:
+        return "-9.2 to 0 for 0.0001 to 1"
+    return f"{math.log(low):.6g} to {math.log(high):.6g} for {low:g} to {high:g}"
+
+
 class _Reader:
     def __init__(self, log_base: float | None, *, field: str = "", takes_null: bool = False) -> None:
         self._log_base = log_base
@@ -154,8 +161,8 @@ class _Reader:
             if kind == "loguniform" and self._log_base is None and 0 <= first < second <= 1:
                 self._fail(
                     f"min_value {first:g} and max_value {second:g} are exponents and mean values from "
-                    f"{math.exp(first):.3g} to {math.exp(second):.3g}; give the logarithms of the bounds "
-                    "(-9.2 to 0 for 0.0001 to 1)"
+                    f"{math.exp(first):.6g} to {math.exp(second):.6g}; give the logarithms of the bounds "
+                    f"({_logs(first, second)})"
                 )
         elif second < 0:
             self._fail(f"has sigma {second:g}; write 0 or more")

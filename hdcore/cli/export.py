@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from hdcore.cli.common import common_options, open_reader
-from hdcore.errors import InputError
+from hdcore.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from hdcore.store import StoreReader
@@ -34,7 +34,9 @@ _FIXED = (
 @click.command("export")
 @click.argument("name")
 @click.option("--format", "form", type=click.Choice(["csv", "json", "parquet"]), help="By default the file's ending.")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="'-' is stdout.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="'-' is stdout, as CSV."
+)
 @common_options
 def export_command(name: str, form: str | None, output: Path | None, root: Path | None) -> None:
     """Write the runs of a sweep: one row a run, with its parameters and the best and last value of each metric.
@@ -44,7 +46,9 @@ def export_command(name: str, form: str | None, output: Path | None, root: Path 
     `metric.NAME.last`. Values that are no plain numbers or text are JSON in their cell.
     """
     target = None if output is None or str(output) == "-" else output
-    form = form or _form_of(target)
+    form = form or ("csv" if str(output) == "-" else _form_of(target))
+    if target is not None and not target.parent.is_dir():
+        raise StoreError(f"export: -o: there is no folder {str(target.parent)!r}; make it first")
     with open_reader(root, name) as reader:
         if form == "json":
             from hdcore.document import sweep_document, to_json_text
@@ -64,14 +68,14 @@ def export_command(name: str, form: str | None, output: Path | None, root: Path 
 
 def run_columns(reader: StoreReader) -> dict[str, list[Any]]:
     """Return the runs of a sweep as columns of equal length."""
-    from hdcore.document import run_entry
+    from hdcore.document import run_entry, so_far
 
     driver = reader.driver()
     sweep = reader.sweep()
     goal = sweep.spec.goal
     driven = driver is not None and driver.alive
     runs = reader.runs()
-    entries = [run_entry(run, sweep.sweep_id, driven=driven) for run in runs]
+    entries = [run_entry(so_far(run, goal), sweep.sweep_id, driven=driven) for run in runs]
     columns: dict[str, list[Any]] = {key: [entry[key] for entry in entries] for key in _FIXED}
     columns["devices"] = [" ".join(devices) for devices in columns["devices"]]
     parameters = dict.fromkeys(name for run in runs for name in run.configuration)
@@ -88,7 +92,8 @@ def run_columns(reader: StoreReader) -> dict[str, list[Any]]:
 def _form_of(target: Path | None) -> str:
     ending = "" if target is None else target.suffix.lstrip(".").lower()
     if ending not in ("csv", "json", "parquet"):
-        raise InputError("name the format: csv, json or parquet", source="export", field="--format")
+        found = f"the ending {target.suffix!r} is unknown; " if target is not None and target.suffix else ""
+        raise InputError(f"{found}name the format: csv, json or parquet", source="export", field="--format")
     return ending
 
 

@@ -112,6 +112,9 @@ def run_command_line(arguments: Sequence[str] | None = None) -> int:
         code = hdcore.main(
             args=None if arguments is None else list(arguments), prog_name="hdcore", standalone_mode=False
         )
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return error.exit_code
     except Exception as error:
         if _debug and not isinstance(error, click.exceptions.Exit | BrokenPipeError):
             import traceback
@@ -147,6 +150,8 @@ def describe(error: Exception) -> tuple[int, str]:
     if isinstance(error, click.UsageError):
         command = "" if error.ctx is None else error.ctx.command_path.removeprefix("hdcore").strip()
         message = error.format_message().replace("\n", " ").rstrip(".")
+        if isinstance(error, click.NoSuchOption) and command == "run":
+            message = f"{message.rstrip('?')}; arguments of the script go after --"
         hint = f"see `hdcore {command} --help`" if command else "see `hdcore --help`"
         return 2, f"{command}: {message}; {hint}" if command else f"{message}; {hint}"
     if isinstance(error, click.ClickException):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hdcore.cli.common import common_options, is_terminal, json_option, write
-from hdcore.errors import InputError
+from hdcore.errors import InputError, StoreError
 from hdcore.typing import RunStatus
 from hdcore.views.text import printable
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from hdcore.views.progress import Progress
 
 _SWEEP_FILES = (".yml", ".yaml", ".json")
+_LOWER_IS_BETTER = frozenset(("loss", "error", "err", "mse", "mae", "rmse", "nll", "perplexity"))
 
 
 def _driving_options(function: Any) -> Any:
@@ -80,6 +82,8 @@ def run_command(
     hdcore run sweep.yml
     hdcore run train.py --param lr=log:1e-5:1e-1 --param units=quniform:16:512:16 --metric accuracy -j 2 -- --epochs 5
 
+    Each run works in a folder of its own: write paths after -- absolute, such as --data "$PWD/data".
+
     Ctrl-C ends the runs within seconds and leaves the sweep so that `hdcore resume` goes on with it.
     """
     from hdcore.azure import load_sweep, missing_here, spec_from_script
@@ -87,6 +91,7 @@ def run_command(
     from hdcore.store import find_root
     from hdcore.sweep import check_runnable, create_sweep, local_executor, new_sweep_id
 
+    _check_target(target)
     where = find_root(root)
     overrides = {
         "name": name,
@@ -117,6 +122,8 @@ def run_command(
             overrides=overrides,
         )
         has_name = name is not None
+        if goal is None and _is_lower_better(spec.metric):
+            _warn(f"{spec.metric!r} is maximized; if less of it is better, say --goal minimize")
     for problem in missing_here(spec):
         raise problem
     try:
@@ -126,6 +133,7 @@ def run_command(
         raise
     for warning in spec.warnings:
         _warn(warning)
+    _check_writable(where)
     sweep_id = new_sweep_id()
     local = None
     if spec.preload:  # a module that cannot be imported is refused before anything of the sweep exists
@@ -219,6 +227,36 @@ def _view(no_live: bool, as_json: bool) -> Progress:
     from hdcore.views.live import LiveView
 
     return LiveView()
+
+
+def _check_target(target: Path) -> None:
+    """Refuse what is no file before anything else is said about it."""
+    source = str(target)
+    if not os.path.lexists(target):
+        import difflib
+
+        try:
+            near = difflib.get_close_matches(target.name, os.listdir(target.parent), 1)
+        except OSError:
+            near = []
+        hint = f"did you mean {str(target.parent / near[0])!r}?" if near else "check the path"
+        raise InputError(f"no such file; {hint}", source=source)
+    if target.is_dir():
+        raise InputError("is a folder; give a sweep file or a script", source=source)
+
+
+def _check_writable(root: Path) -> None:
+    """Refuse a root that cannot be made, before anything of the sweep exists."""
+    folder = root
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+        raise StoreError(f"{folder} cannot be written; choose another root with --root")
+
+
+def _is_lower_better(metric: str) -> bool:
+    words = re.split(r"[^a-z0-9]+", re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", metric).lower())
+    return any(word in _LOWER_IS_BETTER or word.endswith("loss") for word in words)
 
 
 def _parse_inputs(inputs: tuple[str, ...]) -> dict[str, str]:

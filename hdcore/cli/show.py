@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hdcore.cli.common import common_options, is_terminal, json_option, open_reader, write
-from hdcore.document import display_time, present_status, run_entry, sweep_document, sweep_head, to_json_text
+from hdcore.document import (
+    best_run,
+    display_time,
+    present_status,
+    run_entry,
+    so_far,
+    sweep_document,
+    sweep_head,
+    to_json_text,
+)
 from hdcore.errors import HdcoreError, InputError
 from hdcore.typing import RunStatus
 from hdcore.views.text import configuration_line, exact, plural, printable, shown, span
@@ -65,7 +75,8 @@ def _list_entry(name: str, folder: Path) -> dict[str, Any]:
 
     try:
         with StoreReader.open(folder) as reader:
-            sweep, best = reader.sweep(), reader.best()
+            sweep = reader.sweep()
+            best = best_run(reader, sweep)
             driven = _is_driven(reader)
     except HdcoreError as error:
         return {"name": name, "error": str(error)}
@@ -110,17 +121,23 @@ def show_command(
 def best_command(name: str, as_json: bool, root: Path | None) -> None:
     """Show the best run of a sweep: its value, its configuration, its folder."""
     with open_reader(root, name) as reader:
-        sweep, best = reader.sweep(), reader.best()
+        sweep, driven = reader.sweep(), _is_driven(reader)
+        best = best_run(reader, sweep)
         if best is None:
-            raise InputError(f"no run has reported a finite {sweep.spec.metric!r} yet", source=sweep.name)
+            told = f"a finite {sweep.spec.metric!r}"
+            is_over = sweep.status.is_terminal
+            raise InputError(
+                f"no run reported {told}" if is_over else f"no run has reported {told} yet", source=sweep.name
+            )
         folder = reader.folder / "runs" / f"{best.number:04d}"
         if as_json:
-            entry = run_entry(best, sweep.sweep_id, driven=_is_driven(reader))
+            entry = run_entry(best, sweep.sweep_id, driven=driven)
             keys = ("number", "id", "status", "configuration", "value", "interval")
             write(to_json_text({**{key: entry[key] for key in keys}, "folder": str(folder)}))
             return
         at = f" at interval {best.interval}" if best.interval else ""
-        write(f"run {best.number}  {printable(sweep.spec.metric)} {shown(best.value, 6)}{at}  {best.status.value}")
+        status = present_status(best.status, driven)
+        write(f"run {best.number}  {printable(sweep.spec.metric)} {shown(best.value, 6)}{at}  {status.value}")
         for parameter, value in best.configuration.items():
             write(f"  {printable(str(parameter))} = {exact(value)}")
         write(f"  folder {folder}")
@@ -152,9 +169,10 @@ def _show_sweep(reader: StoreReader, most: int | None) -> None:
     ]
     write(" · ".join(about))
     write(_count_line(runs, sweep, driven))
-    best = reader.best()
+    best = best_run(reader, sweep)
     if best is not None:
-        write(f"best {shown(best.value, 6)} by run {best.number}  {configuration_line(best.configuration)}")
+        state = "" if best.status.is_terminal else f" ({present_status(best.status, driven).lower()})"
+        write(f"best {shown(best.value, 6)} by run {best.number}{state}  {configuration_line(best.configuration)}")
     rows, scale = _rows(reader, runs, most, driven)
     if rows:
         from hdcore.views.table import run_table
@@ -182,27 +200,29 @@ def _rows(reader: StoreReader, runs: Sequence[StoredRun], most: int | None, driv
     spec = reader.sweep().spec
     sign = spec.goal.sign
 
-    def value_of(run: StoredRun) -> float | None:
-        if run.value is not None or run.status.is_terminal or run.primary is None:
-            return run.value
-        return run.primary.best(spec.goal)
-
     def rank(run: StoredRun) -> tuple[bool, float, int]:
-        value = value_of(run)
-        return (value is None, -(value or 0.0) * sign, run.number)
+        return (run.value is None, -(run.value or 0.0) * sign, run.number)
 
     scale = Scale()
     rows = []
-    for run in sorted(runs, key=rank)[:most]:
+    for run in sorted((so_far(run, spec.goal) for run in runs), key=rank)[:most]:
         curve = Curve()
         for _, _, value, *_ in reader.series(run.number, names=[spec.metric], most=_CURVE_POINTS).get(spec.metric, ()):
             curve.add(float("nan") if value is None else value)
             if value is not None:
                 scale.add(value)
-        row = Row(run.number, run.configuration, present_status(run.status, driven), run.reason, value_of(run))
-        row.curve, row.devices, row.attempt, row.took_s = curve, tuple(run.devices), run.attempt, run.duration_s or 0.0
+        row = Row(run.number, run.configuration, present_status(run.status, driven), run.reason, run.value)
+        row.curve, row.devices, row.attempt = curve, tuple(run.devices), run.attempt
+        row.took_s = _took_s(run, driven) or 0.0
         rows.append(row)
     return rows, scale
+
+
+def _took_s(run: StoredRun, driven: bool) -> float | None:
+    """Return how long a run took, or has taken until now."""
+    if present_status(run.status, driven) is RunStatus.RUNNING and run.started is not None:
+        return max(0.0, time.time() - run.started)  # the clock of the driver may have been set since
+    return run.duration_s
 
 
 def _show_run(reader: StoreReader, number: int) -> None:
@@ -215,7 +235,9 @@ def _show_run(reader: StoreReader, number: int) -> None:
     write(f"  id       {sweep.sweep_id}_{number}")
     write(f"  attempt  {run.attempt}")
     if run.started is not None:
-        write(f"  started  {display_time(run.started)}" + (f", took {span(run.duration_s)}" if run.duration_s else ""))
+        took_s = _took_s(run, driven)
+        word = "running for" if status == RunStatus.RUNNING.value else "took"
+        write(f"  started  {display_time(run.started)}" + (f", {word} {span(took_s)}" if took_s else ""))
     if run.devices:
         write(f"  devices  {' '.join(map(printable, run.devices))}")
     write(f"  folder   {reader.folder / 'runs' / f'{number:04d}'}")

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hdcore.cli.common import json_option, write
 from hdcore.cli.main import debug_option, describe
 from hdcore.views.text import plural, printable
+
+if TYPE_CHECKING:
+    from hdcore.records import SweepSpec
+
+_PYTHON = re.compile(r"python[0-9.]*")
 
 
 @click.command("validate")
@@ -26,7 +34,7 @@ def validate_command(sweep_file: Path, as_json: bool) -> None:
 
     spec = load_sweep(sweep_file)
     size = SearchSpace(spec.space).size
-    notes = [*spec.warnings, *(describe(error)[1] for error in missing_here(spec))]
+    notes = [*spec.warnings, *(describe(error)[1] for error in missing_here(spec)), *_missing_script(spec)]
     if as_json:
         from hdcore.document import to_json_text
 
@@ -41,3 +49,24 @@ def validate_command(sweep_file: Path, as_json: bool) -> None:
     )
     for note in notes:
         write(f"note: {printable(note)}")
+
+
+def _missing_script(spec: SweepSpec) -> list[str]:
+    """Note that the command is ``python FILE …`` and FILE is not in the code folder, if that folder is here."""
+    words = spec.command.split()
+    if len(words) < 2 or spec.code is None or not os.path.isdir(spec.code) or not _PYTHON.fullmatch(words[0]):
+        return []
+    script = words[1].strip("'\"")
+    if not re.fullmatch(r"[\w./-]+\.py", script) or os.path.isabs(script):
+        return []
+    path = Path(spec.code, script)
+    if path.exists():
+        return []
+    from difflib import get_close_matches
+
+    try:
+        near = get_close_matches(path.name, [name for name in os.listdir(path.parent) if name.endswith(".py")], 1)
+    except OSError:
+        near = []
+    hint = f"; did you mean {os.path.join(os.path.dirname(script), near[0])!r}?" if near else ""
+    return [f"trial.command: {script!r} is not in the code folder{hint}"]

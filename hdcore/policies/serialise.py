@@ -139,8 +139,11 @@ def _known(kind: _Description, name: str) -> None:
     fields = _FIELDS[kind]
     if name in fields:
         return
-    near = _near(name, fields)
-    hint = f"did you mean {near!r}?" if near else f"it takes {', '.join(fields)}" if fields else "it takes no arguments"
+    short = {long: word for word, long in _SHORT.items()}
+    words = tuple(dict.fromkeys(word for field in fields for word in (short.get(field, field), field)))
+    near = _near(name, words)
+    listed = ", ".join(short.get(field, field) for field in fields)
+    hint = f"did you mean {near!r}? it takes {listed}" if near else f"it takes {listed}" if fields else "it takes none"
     raise PolicyError(f"{kind.__name__} has no argument {name!r}; {hint}", field=name)
 
 

@@ -6,6 +6,7 @@ Names, signatures and lists are HyperDrive's.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -87,6 +88,19 @@ def quniform(
 
 def loguniform(min_value: Any = None, max_value: Any = None, *, low: Any = None, high: Any = None) -> LogUniform:
     """exp(U(min_value, max_value)): the bounds are exponents of e. `log_range` takes the values themselves."""
+    found = _loguniform(min_value, max_value, low=low, high=high)
+    least, most = found.min_value, found.max_value
+    if 0 < least < most <= 1:  # hardly ever exponents
+        warnings.warn(
+            f"loguniform({least!r}, {most!r}): the bounds are exponents: values from {math.exp(least):.6g} to "
+            f"{math.exp(most):.4g}; hd.log_range({least!r}, {most!r}) takes values",
+            UserWarning,
+            stacklevel=2,
+        )
+    return found
+
+
+def _loguniform(min_value: Any = None, max_value: Any = None, *, low: Any = None, high: Any = None) -> LogUniform:
     return LogUniform(*_bounds("loguniform", min_value, max_value, low, high))
 
 
@@ -129,7 +143,7 @@ def log_range(low: Any, high: Any) -> LogUniform:
 
 
 _FUNCTIONS: dict[str, Callable[..., Distribution]] = {
-    "choice": choice, "randint": randint, "uniform": uniform, "quniform": quniform, "loguniform": loguniform,
+    "choice": choice, "randint": randint, "uniform": uniform, "quniform": quniform, "loguniform": _loguniform,
     "qloguniform": qloguniform, "normal": normal, "qnormal": qnormal, "lognormal": lognormal, "qlognormal": qlognormal,
 }  # fmt: skip
 

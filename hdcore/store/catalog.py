@@ -11,6 +11,8 @@ from hdcore.errors import InputError, RefusedError
 
 DATABASE_NAME = "sweep.db"
 SWEEPS_NAME = "sweeps"
+NEWEST = "last"
+"""What stands for the newest sweep where a name is asked for."""
 
 _ORDER_NAME = ".order"  # names in the order of their making: clocks jump, this does not
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
@@ -33,6 +35,13 @@ def check_name(name: str) -> None:
             "and begin with a letter or digit",
             field="name",
         )
+
+
+def check_new_name(name: str) -> None:
+    """Raise InputError if `name` cannot name a new sweep."""
+    check_name(name)
+    if name == NEWEST:
+        raise InputError(f"sweep name {name!r} means the newest sweep in every command; give another", field="name")
 
 
 def check_root(root: Path) -> None:
@@ -141,7 +150,7 @@ def resolve(root: Path, name: str) -> Path:
     by_name = dict(sweeps)
     if name in by_name:
         return by_name[name]
-    if name == "last" and sweeps:
+    if name == NEWEST and sweeps:
         return sweeps[0][1]
     if not sweeps:
         raise InputError(f"there are no sweeps in {root}; is --root right?", field="name")

@@ -16,6 +16,7 @@ from hdcore.store.batch import BATCH_S, Batch
 from hdcore.store.catalog import (
     DATABASE_NAME,
     check_name,
+    check_new_name,
     check_root,
     make_private,
     make_root,
@@ -115,7 +116,7 @@ class Store:
         StoreError
             If there is no room.
         """
-        check_name(spec.name)
+        check_new_name(spec.name)
         with translated(spec.name):
             check_root(root)
             folder = sweeps_folder(root) / spec.name

@@ -75,7 +75,8 @@ class LiveView(Progress):
         head = [self._title(), *self._progress_lines(width, now), *self._best_lines(width)]
         foot = self._foot()
         room = height - 1 - len(head) - len(foot) - 2  # a blank line and the heading of the table
-        best = None if self.best is None else self.best.number
+        leader = self.leader
+        best = None if leader is None else leader.number
         rows = self.rows(room) if room > 0 else []
         table = run_table(rows, spec.metric, self.scale, width, best=best, now=now)
         lines = [*head, *([Text(""), *table] if table else []), *foot]
@@ -101,7 +102,9 @@ class LiveView(Progress):
         first.append("━" * (bar_width - filled), style="bright_black")
         first.append(f"  {ended}/{total} runs  {span(now - self.began)}")
         eta = self.eta_s(now)
-        if self.status.is_terminal or self.status is RunStatus.QUEUED:
+        if self.status is RunStatus.QUEUED:
+            first.append("  Stopped", style=STATUS_STYLE[self.status])
+        elif self.status.is_terminal:
             first.append(f"  {self.status.value}", style=STATUS_STYLE[self.status])
         elif eta is not None:
             first.append(f"  {span(eta)} left", style="dim")
@@ -125,15 +128,13 @@ class LiveView(Progress):
         return counts
 
     def _best_lines(self, width: int) -> list[Text]:
-        # The best so far may still be running; only then it is not among the finished.
-        candidates = [row for row in (self.best, *self.running.values()) if row is not None and row.value is not None]
-        if not candidates or self.spec is None:
+        row = self.leader
+        if row is None:
             return []
-        row = max(candidates, key=lambda r: ((r.value or 0.0) * self.spec.goal.sign, -r.number))  # type: ignore[union-attr]
         line = Text(no_wrap=True)
         line.append("best ", style="dim")
         line.append(shown(row.value, 6), style="bold green")
-        line.append(f" by run {row.number}" + ("" if row.status.is_terminal else " (running)"))
+        line.append(f" by run {row.number}" + ("" if row.status.is_terminal else f" ({row.status.lower()})"))
         line.append(f"  {configuration_line(row.configuration)}")
         return [line]
 

@@ -94,11 +94,21 @@ def summary(progress: Progress, *, root: Path | None = None) -> list[str]:
         counts.append(f"{canceled} canceled")
     if progress.count[RunStatus.FAILED]:
         counts.append(f"{progress.count[RunStatus.FAILED]} failed")
+    option = "" if root is None else f" --root {short_path(root)}"
+    again = len(progress.waiting)
+    if progress.status is RunStatus.QUEUED:
+        reason = progress.reason[:1].upper() + progress.reason[1:]
+        going_on = f"{plural(again, 'run')} in flight will start again" if again else "go on with"
+        how = "run the program again" if spec.function else f"hdcore resume {spec.name}{option}"
+        headline = f"{reason} after {took}; {going_on}: {how}"
+        counts += [f"{again} in flight"] if again else []
+    else:
+        headline = f"{progress.status.value}, {progress.reason}, {took}"
     lines = [
-        f"{spec.name}: {progress.status.value}, {progress.reason}, {took}",
-        f"  runs    {progress.ended}: {'; '.join(counts)}",
+        f"{spec.name}: {headline}",
+        f"  runs    {progress.ended + again}: {'; '.join(counts)}",
     ]
-    best = progress.best
+    best = progress.leader
     if best is not None:
         at = f" at interval {best.interval}" if best.interval else ""
         lines += [
@@ -111,9 +121,6 @@ def summary(progress: Progress, *, root: Path | None = None) -> list[str]:
     failure = progress.last_failure
     if failure is not None:
         lines.append(f"  failed  run {failure.number}: {printable(failure.reason or '')}")
-    option = "" if root is None else f" --root {short_path(root)}"
-    if progress.status is RunStatus.QUEUED:
-        lines.append(f"  go on   {'run the program again' if spec.function else f'hdcore resume {spec.name}{option}'}")
     look_at = best if best is not None else failure
     more = [f"hdcore show {spec.name}{option}"]
     if look_at is not None:

@@ -49,6 +49,7 @@ class Progress(Observer):
         self.total: int | None = None
         self.count = dict.fromkeys(RunStatus, 0)
         self.running: dict[int, Row] = {}
+        self.waiting: dict[int, Row] = {}  # that were in flight and start again
         self.top: list[tuple[float, int, Row]] = []  # (-score, number, row), best first
         self.without_value: list[Row] = []  # the last few that ended without any value
         self.scale = Scale()
@@ -75,9 +76,15 @@ class Progress(Observer):
         self.total = _total_runs(spec)
         self.began = time.monotonic()
         for run in earlier:
-            if not run.status.is_terminal:
-                continue
             row = Row(run.number, run.configuration, took_s=run.duration_s or 0.0)
+            if not run.status.is_terminal:
+                if run.attempt:
+                    row.status = RunStatus.QUEUED
+                    if run.primary is not None:
+                        row.value = run.primary.best(spec.goal)
+                        row.interval = run.primary.best_interval(spec.goal)
+                    self.waiting[run.number] = row
+                continue
             row.devices, row.attempt = tuple(run.devices), run.attempt
             for value in curves.get(run.number, ()):
                 self.scale.add(value)
@@ -85,6 +92,7 @@ class Progress(Observer):
             self._finish(row, EndedRun(run.number, run.status, run.reason, run.value, run.interval, row.took_s))
 
     def run_started(self, number: int, configuration: Configuration, attempt: int, devices: tuple[str, ...]) -> None:
+        self.waiting.pop(number, None)
         self.running[number] = Row(number, configuration, devices=devices, attempt=attempt, began=time.monotonic())
 
     def run_reported(self, number: int, interval: int, value: float) -> None:
@@ -96,13 +104,17 @@ class Progress(Observer):
                 row.value, row.interval = value, interval
 
     def run_ended(self, run: EndedRun) -> None:
-        row = self.running.pop(run.number, None) or Row(run.number, {})
+        waiting = self.waiting.pop(run.number, None)
+        row = self.running.pop(run.number, None) or waiting or Row(run.number, {})
         row.took_s = run.took_s
         self.ended_here += 1
         self._finish(row, run)
 
     def run_requeued(self, number: int, reason: str | None) -> None:
-        self.running.pop(number, None)
+        row = self.running.pop(number, None)
+        if row is not None:
+            row.status = RunStatus.QUEUED
+            self.waiting[number] = row
 
     def notice(self, text: str) -> None:
         self.notices.append(text)
@@ -137,6 +149,16 @@ class Progress(Observer):
     def ended(self) -> int:
         """Runs that ended for good."""
         return self.count[RunStatus.COMPLETED] + self.count[RunStatus.FAILED] + self.count[RunStatus.CANCELED]
+
+    @property
+    def leader(self) -> Row | None:
+        """The row with the best value, ended, running or waiting to start again."""
+        rows = (self.best, *self.running.values(), *self.waiting.values())
+        return max(
+            (row for row in rows if row is not None and row.value is not None),
+            key=lambda row: ((row.value or 0.0) * self._sign, -row.number),
+            default=None,
+        )
 
     @property
     def saved_share(self) -> float:

@@ -310,12 +310,48 @@ def test_a_signal_ends_runs_and_leaves_the_sweep_resumable(place: Path, number: 
     out, err = driver.communicate(timeout=30)
     assert driver.returncode == code
     assert "Traceback" not in err
-    assert "hdcore resume s" in out
+    name = signal.Signals(number).name
+    assert f"s: Stopped by {name} after" in out
+    assert "2 runs in flight will start again: hdcore resume s" in out
     assert processes_of(place / ".hdcore") == []
     assert {run["status"] for run in show(place)["runs"]} == {"Queued"}
     go.touch()
     assert call(place, "resume", "s").returncode == 0
     assert [run["status"] for run in show(place)["runs"]] == ["Completed"] * 4
+
+
+def test_show_best_list_and_summary_agree_while_runs_are_in_flight_and_when_they_were_stopped(place: Path) -> None:
+    driver = start(place, "run", str(sweep_file(place, f"--hold {place / 'never'}", runs=2)))
+    until(lambda: (place / ".hdcore/sweeps/s/sweep.db").exists())
+    until(lambda: [len(run["metrics"].get("loss", ())) for run in show(place)["runs"]] == [3, 3])
+    runs = show(place)["runs"]
+    lowest = min(runs, key=lambda run: min(value for _, value in run["metrics"]["loss"]))
+
+    def check(status: str) -> None:
+        best = strict(call(place, "best", "s", "--json").stdout)
+        assert (best["number"], best["status"], best["interval"]) == (lowest["number"], status, 3)
+        assert best["value"] == lowest["metrics"]["loss"][-1][1]
+        assert show(place)["best_run"] == lowest["number"]
+        assert strict(call(place, "list", "--json").stdout)[0]["best_value"] == best["value"]
+        shown = call(place, "show", "s").stdout
+        assert f"by run {lowest['number']} ({status.lower()})" in shown
+        assert f"\n* {lowest['number']:>3} " in shown
+        if status == "Running":
+            assert " 0.0 s" not in shown
+            assert "running for" in call(place, "show", "s", "--run", "0").stdout
+
+    check("Running")
+    os.kill(driver.pid, signal.SIGINT)
+    out, _ = driver.communicate(timeout=30)
+    assert f"  best    run {lowest['number']}, loss" in out
+    check("Queued")
+
+
+def test_nothing_reported_is_told_with_yet_only_while_the_sweep_goes_on(place: Path) -> None:
+    assert call(place, "run", str(sweep_file(place, "--name other", runs=1))).returncode == 0
+    done = call(place, "best", "s")
+    one_line(done, 2, "no run reported a finite 'loss'")
+    assert "yet" not in done.stderr
 
 
 def test_a_second_driver_is_refused_and_the_first_is_not_disturbed(place: Path) -> None:
@@ -380,6 +416,60 @@ def test_wrong_input_is_one_line_and_makes_nothing(place: Path) -> None:
     one_line(call(place, "show"), 2, "show")
     one_line(call(place, "show", "s"), 2, "no sweeps")
     assert not (place / ".hdcore").exists()
+
+
+def test_the_command_alone_prints_its_help(place: Path) -> None:
+    done = call(place)
+    assert done.returncode in (0, 2)
+    told = done.stdout + done.stderr
+    assert "Usage: hdcore" in told
+    assert told.count("\n") > 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("sweep.ymll",), ("sweep.ymll: no such file",)),
+        (("tain.py",), ("tain.py: no such file", "'train.py'")),
+        (("/tmp",), ("/tmp: is a folder",)),
+        (("train.py", "--epochs", "5"), ("--epochs", "arguments of the script go after --")),
+        (("train.py", "--param", "x=unifrom:0:1", "--metric", "m"), ("did you mean 'uniform'?",)),
+        (("train.py", "--param", "x=uniform:0", "--metric", "m"), ("has 1 number;",)),
+        (("train.py", "--param", "x=uniform:0:1", "--metric", "m", "--policy", "median:dealy=5"), ("'delay'",)),
+        (("train.py", "--param", "x=uniform:0:1", "--metric", "m", "--policy", "medain"), ("--policy: 'medain'",)),
+        (("train.py", "--param", "x=uniform:0:1", "--metric", "m", "--name", "last"), ("'last'", "newest")),
+    ],
+)
+def test_a_slip_on_the_command_line_is_told_with_a_remedy(
+    place: Path, arguments: tuple[str, ...], parts: tuple[str, ...]
+) -> None:
+    one_line(call(place, "run", *arguments), 2, *parts)
+    assert not (place / ".hdcore").exists()
+
+
+@pytest.mark.parametrize(
+    ("metric", "is_told"), [("valLoss", True), ("val_mse", True), ("crossentropyloss", True), ("accuracy", False)]
+)
+def test_a_metric_that_sounds_like_less_is_better_is_told_to_be_maximized(
+    place: Path, metric: str, is_told: bool
+) -> None:
+    arguments = ("run", "train.py", "--param", "x=uniform:0:1", "--metric", metric, "--max-runs", "1", "--name", "m")
+    done = call(place, *arguments, "--", "--name", metric)
+    assert done.returncode == 0
+    assert ("--goal minimize" in done.stderr) is is_told
+    done = call(place, "export", "m", "-o", "-")
+    assert done.stdout.startswith("number,")
+    one_line(call(place, "export", "m", "-o", "x.xlsx"), 2, ".xlsx", "csv, json or parquet")
+    one_line(call(place, "export", "m", "-o", "nodir/x.csv"), 4, "no folder 'nodir'")
+
+
+def test_validate_notes_a_script_that_is_not_in_the_code_folder(place: Path) -> None:
+    path = sweep_file(place)
+    assert "note:" not in call(place, "validate", str(path)).stdout
+    path.write_text(path.read_text().replace("train.py", "tain.py"))
+    done = call(place, "validate", str(path))
+    assert done.returncode == 0
+    assert "note: trial.command: 'tain.py' is not in the code folder; did you mean 'train.py'?" in done.stdout
 
 
 def test_a_name_in_use_is_refused_with_a_hint(place: Path) -> None:

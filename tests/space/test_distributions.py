@@ -99,6 +99,14 @@ def test_log_range_takes_values() -> None:
     assert log_range(1e-5, 1e-1) == loguniform(float(np.log(1e-5)), float(np.log(1e-1)))
 
 
+def test_exponents_that_look_like_values_are_warned_about_where_they_are_written_and_not_where_they_are_read() -> None:
+    with pytest.warns(UserWarning, match=r"loguniform\(1e-05, 0.1\).* 1.00001 to 1.105; hd.log_range\(1e-05, 0.1\)"):
+        written = loguniform(1e-5, 1e-1)
+    assert SearchSpace({"x": ["loguniform", [1e-5, 1e-1]]}).to_json() == SearchSpace({"x": written}).to_json()
+    for least, most in ((-9, -2), (0, 1), (0.5, 2), (1, 1)):
+        loguniform(least, most)
+
+
 REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: choice(), "nothing to choose"),
     (lambda: choice([]), "nothing to choose"),

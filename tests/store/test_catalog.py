@@ -59,10 +59,16 @@ def test_names_may_be_shortened_to_a_unique_prefix(new_store: Callable[..., Stor
             resolve(root, wild)
 
 
-def test_a_sweep_may_be_called_last(new_store: Callable[..., Store], root: Path) -> None:
-    new_store("last")
+def test_a_new_sweep_may_not_be_called_last_and_an_old_one_goes_on(new_store: Callable[..., Store], root: Path) -> None:
+    with pytest.raises(InputError, match="newest") as caught:
+        new_store("last")
+    assert caught.value.field == "name"
+    old = new_store("old")
+    old.close()
+    old.folder.rename(old.folder.with_name("last"))
     new_store("newer")
     assert resolve(root, "last").name == "last"
+    Store.open(root, "last").close()
 
 
 @pytest.mark.parametrize("umask", [0, 0o777])
