@@ -162,8 +162,10 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
         Path of the JSON-lines report file; the run appends, the executor reads from `offset`.
     environment : dict
         The complete environment of the run but for what the executor adds: device mask, thread counts.
-    gpus : float
+    gpus : float or "auto"
     cpus : int
+    configuration : dict
+        For the executor's estimate of what the run needs; the command has it already.
     timeout_s : float or None
         Run timeout.
     """
@@ -175,10 +177,11 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     report: str
     environment: dict[str, str]
-    gpus: float = 0
+    gpus: float | str = 0
     cpus: int = 1
     timeout_s: float | None = None
     offset: int = 0
+    configuration: Configuration = {}
 
 
 class MetricRow(msgspec.Struct, frozen=True, gc=False):
@@ -241,6 +244,8 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
         Bytes of stdout and stderr beyond the cap.
     are_reports_lost : bool
         The disk was full: the run could not write all its reports, so it has to run again.
+    is_excused : bool
+        It failed through no fault of its own (a GPU that was shared or is lost): it runs again, and that is no retry.
     """
 
     number: int
@@ -252,6 +257,7 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: float = 0.0
     log_dropped_bytes: int = 0
     are_reports_lost: bool = False
+    is_excused: bool = False
 
 
 Event: TypeAlias = RunStarted | Reports | RunEnd

@@ -39,11 +39,15 @@ class ScriptedExecutor:
         self.most_at_once = 0
         self.is_closed = False
         self.why_blocked: str | None = None
+        self.too_big: set[int] = set()
         self.polls = 0
         self.on_poll: Callable[[int], None] = lambda polls: None
 
     def capacity(self) -> int:
         return 0 if self.why_blocked else self.slots - len(self.live)
+
+    def has_room(self, number: int, configuration: dict[str, Any]) -> bool:
+        return number not in self.too_big
 
     def blocked(self) -> str | None:
         return self.why_blocked

@@ -20,5 +20,7 @@ def fake_nvml(tmp_path_factory: pytest.TempPathFactory) -> Path:
     compiler = shutil.which("cc") or shutil.which("gcc")
     assert compiler, "a C compiler built hdcore, so there is one"
     source = Path(__file__).with_name("fake_nvml") / "nvml.c"
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(folder / "libnvidia-ml.so.1"), str(source)], check=True)
+    library = str(folder / "libnvidia-ml.so.1")
+    name = "-Wl,-soname,libnvidia-ml.so.1"
+    subprocess.run([compiler, "-shared", "-fPIC", "-Wall", "-Werror", name, "-o", library, str(source)], check=True)
     return folder
