@@ -59,7 +59,7 @@ class Health:
         completed = self._completed.total() - self._completed[name]
         failed = self._failed.total() - self._failed[name]
         share = (failed + 1) / (completed + failed + 2)  # of failures elsewhere, as far as is known
-        if completed and share**row <= CHANCE:
+        if completed and share**row <= CHANCE * (1 + 1e-9):
             return Verdict.STOP
         is_elsewhere = any(count > 0 for other, count in self._running.items() if other != name)
         return Verdict.WAIT if is_elsewhere and share < 0.7 else Verdict.USE

@@ -54,7 +54,6 @@ class _Hold:
     number: int
     configuration: Configuration
     claim: Claim
-    before_bytes: int  # in use on the device before the run
     roots: set[int] = field(default_factory=set)
 
 
@@ -81,6 +80,7 @@ class Packer:
         self._clock = clock
         self._next_sample = -math.inf
         self._holds: dict[Lease, _Hold] = {}
+        self._foreign: dict[str, int] = {}  # bytes that are no run's, per device
         self._full: set[str] = set()  # devices that the last sample found full
         self._promise: tuple[int, str, float] | None = None  # run, device, until when
         self._estimates, self._alone = Estimates(), set[int]()
@@ -97,7 +97,8 @@ class Packer:
         if least is None:
             return sum(room.uuid not in used and room.free_share >= 1 for room in rooms)
         fitting = (max(spare(room, claims) // least, room.uuid not in used and room.free_share >= 1) for room in rooms)
-        return int(sum(fitting))
+        # Whoever waits for the device that is kept for it stands in front, and must not hide those behind it.
+        return int(sum(fitting)) + (self._promise is not None and self._promise[2] >= self._clock())
 
     def has_room(self, number: int, configuration: Configuration) -> bool:
         """Return whether a run finds a device now; if not, one is kept for it while it goes on asking."""
@@ -129,7 +130,7 @@ class Packer:
         room = next(room for room in rooms if room.uuid == uuid)
         claim = Claim(uuid, capacity(room.total_bytes) if need is None else need, is_alone=need is None)
         lease = self._devices.lease_units(uuid, self._units(claim, room.total_bytes), label)
-        self._holds[lease] = _Hold(launch.number, launch.configuration, claim, room.used_bytes)
+        self._holds[lease] = _Hold(launch.number, launch.configuration, claim)
         if self._promise is not None and self._promise[0] == launch.number:
             self._promise = None
         return lease
@@ -152,11 +153,12 @@ class Packer:
 
     def _rooms(self) -> list[Room]:
         rooms = []
+        held = {hold.claim.device for hold in self._holds.values()}
         for device in self._devices.ready():
-            used = used_bytes(device)
-            if used is not None:
-                free = 1.0 - self._devices.used(device)
-                rooms.append(Room(device.uuid, device.memory_total_bytes, used, free))
+            if device.uuid not in held:
+                self._foreign[device.uuid] = used_bytes(device) or 0
+            free = 1.0 - self._devices.used(device)
+            rooms.append(Room(device.uuid, device.memory_total_bytes, self._foreign[device.uuid], free))
         return rooms
 
     def _claims(self) -> list[Claim]:
@@ -208,9 +210,11 @@ class Packer:
             if hold is not None:
                 taken[hold] += size
         here = [hold for hold in self._holds.values() if hold.claim.device == device.uuid]
-        if not taken and len(here) == 1:
+        if taken:
+            self._foreign[device.uuid] = max(0, used - taken.total())
+        elif len(here) == 1:
             # In a container the pids are another namespace's, and instances may have none: all that came is the run's.
-            taken[here[0]] = max(0, used - here[0].before_bytes)
+            taken[here[0]] = max(0, used - self._foreign[device.uuid])
         for hold in here:
             hold.claim = hold.claim.grown(taken[hold], None)
             self._estimates.observe(hold.number, hold.configuration, hold.claim.measured_bytes, is_whole=False)

@@ -30,6 +30,9 @@ ALIKE = 1.05
 RELEVANT = 0.3
 """Rank correlation from which memory is taken to follow a parameter."""
 
+TIED = 0.9
+"""A parameter that goes with memory nearly as well as the best one counts too: few runs cannot tell which it is."""
+
 MOST = 256
 """Observations that are kept; more would only repeat them."""
 
@@ -131,6 +134,24 @@ class Estimates:
         return int(MARGIN * min(seen.peak_bytes for seen in self._seen.values() if seen.is_whole))
 
 
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A parameter that memory goes with, by rank correlation `weight`; `levels` are the mean peaks of its choices."""
+
+    name: str
+    sign: float
+    weight: float
+    levels: dict[str, float] | None
+
+    def of(self, row: Features) -> float:
+        value = row.get(self.name)
+        if value is None:
+            return -np.inf
+        if self.levels is not None:
+            return self.levels.get(str(value), np.inf)
+        return self.sign * value if isinstance(value, float) else np.inf
+
+
 class _Monotone:
     """A bound on peaks that rises with each parameter that they go with.
 
@@ -140,20 +161,25 @@ class _Monotone:
 
     def __init__(self, seen: Sequence[Observation]) -> None:
         self._peaks = np.array([each.peak_bytes for each in seen], dtype=np.float64)
-        self._is_constant = bool(self._peaks.max() <= ALIKE * self._peaks.min())
-        self._columns: list[tuple[str, float, dict[str, float] | None]] = []
-        if self._is_constant:
+        self._columns: list[_Column] = []
+        self._slack = 1.0
+        if self._peaks.max() <= ALIKE * self._peaks.min():
             return
         rows = [each.features for each in seen]
-        for name in sorted({name for row in rows for name in row}):
-            self._add_column(name, [row.get(name) for row in rows])
-        self._points = np.array([self._encode(row) for row in rows]).reshape(len(rows), len(self._columns))
-        below = (self._points[:, None, :] <= self._points[None, :, :]).all(axis=2)
-        # Where a run took more than one that asks for as much, the order explains memory only up to this factor.
-        ratio = self._peaks[:, None] / self._peaks[None, :]
-        self._slack = float(ratio[below].max(initial=1.0))
+        columns = [self._column(name, rows) for name in sorted({name for row in rows for name in row})]
+        columns.sort(key=lambda column: -column.weight)
+        for column in columns:
+            is_tied = column.weight >= TIED * columns[0].weight
+            if column.weight < RELEVANT or (self._slack <= ALIKE and not is_tied):
+                break  # those that are in explain memory already
+            self._columns.append(column)
+            self._points = np.array([self._encode(row) for row in rows])
+            below = (self._points[:, None, :] <= self._points[None, :, :]).all(axis=2)
+            # Where a run took more than one that asks for as much, the order explains memory only up to this factor.
+            self._slack = float((self._peaks[:, None] / self._peaks[None, :])[below].max())
 
-    def _add_column(self, name: str, values: list[float | str | None]) -> None:
+    def _column(self, name: str, rows: Sequence[Features]) -> _Column:
+        values = [row.get(name) for row in rows]
         levels: dict[str, float] | None = None
         if any(isinstance(value, str) for value in values):
             groups: dict[str, list[float]] = {}
@@ -161,19 +187,23 @@ class _Monotone:
                 if value is not None:
                     groups.setdefault(str(value), []).append(float(peak))
             levels = {value: float(np.mean(peaks)) for value, peaks in groups.items()}
-        column = np.array([_number(value, 1.0, levels) for value in values])
-        known = np.isfinite(column)
-        correlation = _rank_correlation(column[known], self._peaks[known])
+        raw = _Column(name, 1.0, 0.0, levels)
+        points = np.array([raw.of(row) for row in rows])
+        known = np.isfinite(points)
+        correlation = _rank_correlation(points[known], self._peaks[known])
+        sign = 1.0 if correlation >= 0 else -1.0
         if not known.all():  # having the parameter at all may be what costs memory
-            correlation = correlation or RELEVANT
-        if abs(correlation) >= RELEVANT:
-            self._columns.append((name, 1.0 if correlation > 0 else -1.0, levels))
+            points[~known] = -np.inf
+            correlation = max(
+                abs(correlation), abs(_rank_correlation(np.where(known, sign * points, -np.inf), self._peaks))
+            )
+        return _Column(name, sign, abs(correlation), levels)
 
     def _encode(self, row: Features) -> list[float]:
-        return [_number(row.get(name), sign, levels) for name, sign, levels in self._columns]
+        return [column.of(row) for column in self._columns]
 
     def bound(self, row: Features) -> float | None:
-        if self._is_constant:
+        if not self._columns:  # all alike, or memory follows no parameter
             return float(self._peaks.max())
         point = np.array(self._encode(row))
         above = (self._points >= point).all(axis=1)
@@ -181,14 +211,6 @@ class _Monotone:
             return None
         below = (self._points <= point).all(axis=1)
         return max(float(self._peaks[above].min()) * self._slack, float(self._peaks[below].max(initial=0.0)))
-
-
-def _number(value: float | str | None, sign: float, levels: dict[str, float] | None) -> float:
-    if value is None:
-        return -np.inf
-    if levels is not None:
-        return levels.get(str(value), np.inf)
-    return sign * value if isinstance(value, float) else np.inf
 
 
 def _rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
@@ -246,27 +268,26 @@ class Room:
 
     Attributes
     ----------
-    used_bytes : int
-        By anybody, now.
+    foreign_bytes : int
+        In use by processes that are no runs of this sweep.
     free_share : float
         Not leased by any sweep of this user, this one included.
     """
 
     uuid: str
     total_bytes: int
-    used_bytes: int
+    foreign_bytes: int
     free_share: float
 
 
 def spare(room: Room, claims: Iterable[Claim]) -> int:
-    """Return the bytes of a device that are promised to nobody and used by nobody; 0 where a run is alone."""
+    """Return the bytes of a device that are promised to nobody and used by no stranger; 0 where a run is alone."""
     here = [claim for claim in claims if claim.device == room.uuid]
     if any(claim.is_alone for claim in here):
         return 0
     whole = capacity(room.total_bytes)
     unpromised = whole - sum(claim.reserved_bytes for claim in here)
-    pending = sum(claim.reserved_bytes - claim.measured_bytes for claim in here)
-    return max(0, min(unpromised, whole - room.used_bytes - pending, int(whole * room.free_share)))
+    return max(0, min(unpromised - room.foreign_bytes, int(whole * room.free_share)))
 
 
 def place(need_bytes: int | None, rooms: Sequence[Room], claims: Sequence[Claim]) -> str | None:
@@ -280,7 +301,7 @@ def place(need_bytes: int | None, rooms: Sequence[Room], claims: Sequence[Claim]
     if need_bytes is None:
         used = {claim.device for claim in claims}
         empty = [room for room in rooms if room.uuid not in used and room.free_share >= 1.0]
-        return min(empty, key=lambda room: room.used_bytes / room.total_bytes).uuid if empty else None
+        return min(empty, key=lambda room: room.foreign_bytes / room.total_bytes).uuid if empty else None
     fitting = [(spare(room, claims), -k, room.uuid) for k, room in enumerate(rooms)]
     room_bytes, _, uuid = max(fitting, default=(0, 0, ""))
     return uuid if 0 < need_bytes <= room_bytes else None

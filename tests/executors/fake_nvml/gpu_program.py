@@ -4,6 +4,7 @@
 ``grow:BYTES``   so many more, in ten pieces
 ``mark:NAME``    makes the file FOLDER/NAME
 ``wait:NAME``    until FOLDER/NAME is there
+``seen``         until the driver was asked for its memory
 ``fail:CODE``    exits
 ``fail-on:UUID`` exits with code 1 on that device
 ``lose``         its device falls off the bus
@@ -60,8 +61,9 @@ def main(folder: str, steps: list[str]) -> None:
                 take(uuid, int(value) // 10)
         elif word == "mark":
             open(os.path.join(folder, value), "w").close()
-        elif word == "wait":
-            while not os.path.exists(os.path.join(folder, value)):
+        elif word in ("wait", "seen"):
+            path = os.path.join(folder, value) if word == "wait" else f"{MACHINE}.seen.{os.getpid()}"
+            while not os.path.exists(path):
                 time.sleep(0.002)
         elif word == "fail" or (word == "fail-on" and value == uuid):
             sys.exit(int(value) if word == "fail" else 1)
