@@ -82,6 +82,7 @@ class Packer:
         self._holds: dict[Lease, _Hold] = {}
         self._foreign: dict[str, int] = {}  # bytes that are no run's, per device
         self._full: set[str] = set()  # devices that the last sample found full
+        self._is_waiting_told = False
         self._promise: tuple[int, str, float] | None = None  # run, device, until when
         self._estimates, self._alone = Estimates(), set[int]()
         if path is not None:
@@ -113,6 +114,10 @@ class Packer:
                 # Where least is in use, room comes soonest.
                 kept = min(names, key=lambda uuid: sum(c.reserved_bytes + 1 for c in claims if c.device == uuid))
             self._promise = None if kept is None else (number, kept, self._clock() + PROMISE_S)
+        if not self._holds and not self._is_waiting_told:
+            self._is_waiting_told = True
+            size = "a whole GPU" if need is None else f"{need / 2**30:.1f} GiB of a GPU"
+            logger.warning("run %d waits for %s, which others have in use", number, size)
         return False
 
     def lease(self, launch: Launch, label: str) -> Lease:

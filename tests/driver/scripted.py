@@ -25,6 +25,7 @@ class Play:
     ) -> None:
         self.reports, self.status, self.reason, self.endless = list(reports), status, reason, endless
         self.are_reports_lost = are_reports_lost
+        self.is_excused = False
 
 
 class ScriptedExecutor:
@@ -80,7 +81,7 @@ class ScriptedExecutor:
                 row = MetricRow(name, value, at=1.0)
                 events.append(Reports(number, launch.attempt, (row,), at[0] * 10))
             elif not play.endless:
-                self._end(events, launch, play.status, play.reason, play.are_reports_lost)
+                self._end(events, launch, play.status, play.reason, play.are_reports_lost, play.is_excused)
         return events
 
     def wake_on(self, fd: int) -> None:
@@ -91,7 +92,13 @@ class ScriptedExecutor:
         self.live.clear()
 
     def _end(
-        self, events: list[Event], launch: Launch, status: RunStatus, reason: str | None, are_reports_lost: bool = False
+        self,
+        events: list[Event],
+        launch: Launch,
+        status: RunStatus,
+        reason: str | None,
+        are_reports_lost: bool = False,
+        is_excused: bool = False,
     ) -> None:
         del self.live[launch.number]
         events.append(
@@ -102,6 +109,7 @@ class ScriptedExecutor:
                 reason=reason,
                 duration_s=0.5,
                 are_reports_lost=are_reports_lost,
+                is_excused=is_excused,
             )
         )
 
