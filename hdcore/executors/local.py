@@ -325,7 +325,7 @@ class LocalExecutor:
     def _lease(self, launch: Launch) -> Lease | None:
         if self._devices is None:
             return None
-        label = f"{self._name} run {launch.number} (pid {os.getpid()})"
+        label = f"{self._name}/{launch.number}"
         if isinstance(launch.gpus, str):
             if self._packer is None:
                 raise ExecutorError(f"run {launch.number} asks for {launch.gpus} GPUs of an executor that counts them")

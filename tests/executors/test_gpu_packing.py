@@ -197,7 +197,8 @@ def test_a_large_run_is_not_passed_by_forever(pack: Callable[..., Any], tmp_path
         assert packer is not None
         runs.tell("end-10")
         runs.end_of(10)
-        assert not it.has_room(20, x2 := {"x": 2})
+        x2 = {"x": 2}
+        assert not it.has_room(20, x2)
         # Its place is kept: a small run, for which there is room where run 10 was, finds it only on another device.
         assert it.capacity() == 2
         left = {uuid for n in range(30, 33) if (uuid := packer._place(n, packer._need(n, {"x": 1}), packer._rooms()))}
@@ -270,7 +271,7 @@ def test_two_sweeps_pack_the_same_devices(pack: Callable[..., Any], tmp_path: Pa
         assert first.it.capacity() == 2  # 5.5 + 12.1 + 5.5 of 23.3 GiB on each
         devices = Devices.find()
         held = dict(devices.holders(devices.alive[0]))
-        assert {name.rpartition(" (")[0] for name in held} == {"first run 1", "second run 1"}
+        assert set(held) == {"first/1", "second/1"}
         assert sum(held.values()) == pytest.approx((5.5 + 12.1) / 23.28, abs=0.01)
         devices.close()
 
@@ -351,7 +352,8 @@ TRAIN = """
 import json, os, runpy, sys
 fd = os.open(os.environ["HDCORE_REPORT"], os.O_WRONLY | os.O_APPEND)
 os.write(fd, (json.dumps({"name": "loss", "value": float(sys.argv[1])}) + "\\n").encode())
-sys.argv = ["gpu_program.py", FOLDER, *STEPS(int(os.environ["HDCORE_RUN_ID"].rpartition("_")[2]), int(os.environ["HDCORE_ATTEMPT"]))]
+number, attempt = int(os.environ["HDCORE_RUN_ID"].rpartition("_")[2]), int(os.environ["HDCORE_ATTEMPT"])
+sys.argv = ["gpu_program.py", FOLDER, *STEPS(number, attempt)]
 runpy.run_path(PROGRAM)
 """
 
@@ -409,15 +411,15 @@ def test_a_sweep_survives_a_gpu_that_falls_off_the_bus(gpu_machine: Machine, tmp
 def test_the_devices_command_shows_memory_use_and_who_holds_them(gpu_machine: Machine, tmp_path: Path) -> None:
     gpu_machine("GPU-a RTX 24576 2048 ok\nGPU-b RTX 24576 0 ok\n")
     devices = Devices.find()
-    lease = devices.lease(0.25, "tonight run 7 (pid 12)")
+    lease = devices.lease(0.25, "tonight/7")
     call = [sys.executable, "-m", "hdcore", "devices"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     shown = subprocess.run(call, env=environment, capture_output=True, text=True).stdout.splitlines()[1:]
     assert [line.split() for line in shown] == [
-        ["0", "RTX", "GPU-a", "2.0", "of", "24.0", "GiB", "37%", "busy", "tonight", "run", "7", "(pid", "12)", "25%"],
+        ["0", "RTX", "GPU-a", "2.0", "of", "24.0", "GiB", "37%", "busy", "tonight/7", "25%"],
         ["1", "RTX", "GPU-b", "0.0", "of", "24.0", "GiB", "37%", "busy", "free"],
     ]
     found = json.loads(subprocess.run([*call, "--json"], env=environment, capture_output=True, text=True).stdout)
-    assert found["gpus"][0]["leases"] == [{"holder": "tonight run 7 (pid 12)", "share": 0.25}]
+    assert found["gpus"][0]["leases"] == [{"holder": "tonight/7", "share": 0.25}]
     lease.close()
     devices.close()

@@ -1,4 +1,4 @@
-"""Estimates and placement, without any device: what is promised never exceeds a device, and what was seen is covered."""
+"""Estimates and placement, without devices: promises never exceed a device, and what was seen is covered."""
 
 from __future__ import annotations
 

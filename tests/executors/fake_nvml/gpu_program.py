@@ -26,13 +26,18 @@ def living(pid: int) -> bool:
         return False
 
 
+def lines_of(path: str) -> list[str]:
+    with open(path) as file:
+        return file.readlines()
+
+
 def take(uuid: str, size: int) -> None:
     """Have `size` more bytes."""
-    totals = {line.split()[0]: int(line.split()[2]) << 20 for line in open(MACHINE)}
+    totals = {line.split()[0]: int(line.split()[2]) << 20 for line in lines_of(MACHINE)}
     with open(f"{MACHINE}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            rows = [line.split() for line in open(f"{MACHINE}.processes")]
+            rows = [line.split() for line in lines_of(f"{MACHINE}.processes")]
         except FileNotFoundError:
             rows = []
         rows = [row for row in rows if living(int(row[1]))]
@@ -68,7 +73,7 @@ def main(folder: str, steps: list[str]) -> None:
         elif word == "fail" or (word == "fail-on" and value == uuid):
             sys.exit(int(value) if word == "fail" else 1)
         elif word == "lose":
-            text = "".join(line.replace(" ok", " lost") if uuid in line else line for line in open(MACHINE))
+            text = "".join(line.replace(" ok", " lost") if uuid in line else line for line in lines_of(MACHINE))
             with open(f"{MACHINE}.new", "w") as file:
                 file.write(text)
             os.replace(f"{MACHINE}.new", MACHINE)
