@@ -10,6 +10,7 @@
 
 #define INACTIVE (-2.0)
 enum { LANES = 8 }; /* points a batch: one AVX-512 register */
+enum { SCREENED = 8 }; /* fantasies that candidates are screened with: starts need no more */
 enum { SUBSET = 96 }; /* points of the variance bound */
 enum { CONTINUOUS = 0, ORDERED = 1, CATEGORICAL = 2 };
 

@@ -408,12 +408,14 @@ static void sift(const double *key, int *heap, int size, int at) /* max-heap by 
     heap[at] = moving;
 }
 
-int acq_screen(const acq_model *m, int count, const double *x, int top, int limit, int *index, double *value,
+int acq_screen(const acq_model *model, int count, const double *x, int top, int limit, int *index, double *value,
                double *scratch, int *order, double *work)
 {
+    acq_model few = *model, *m = &few;
     double *bound = scratch, *rows = scratch + count; /* rows: LANES x d, gathered */
     double exact[LANES];
     int held = 0, left = count, evaluations = 0, batch[LANES];
+    few.fantasies = few.fantasies < SCREENED ? few.fantasies : SCREENED;
     if (m->members > 0) {
         bounds(m, count, x, bound, work);
     } else {

@@ -37,6 +37,7 @@ _HOME = {
     "Goal": "hdcore.typing",
     "RunStatus": "hdcore.typing",
     "HdcoreError": "hdcore.errors",
+    "ExhaustedError": "hdcore.errors",
     "get_run": "hdcore.runtime",
     "tune": "hdcore.sweep",
     "open_sweep": "hdcore.sweep",
@@ -49,6 +50,7 @@ __all__ = ["__version__", "policies", *_HOME]
 if TYPE_CHECKING:
     from hdcore import policies as policies
     from hdcore.engine import Optimizer as Optimizer
+    from hdcore.errors import ExhaustedError as ExhaustedError
     from hdcore.errors import HdcoreError as HdcoreError
     from hdcore.policies import BanditPolicy as BanditPolicy
     from hdcore.policies import MedianStoppingPolicy as MedianStoppingPolicy

@@ -158,6 +158,7 @@ class _Driver:
         self.names_seen: set[str] = set()
         self.has_primary = False  # the primary metric was reported at least once
         self.mismatch_told = False
+        self.spoiled_told = False
         self.last_words: str | None = None  # why no run is started any more; None while the sweep goes on
         self.stopped = False  # by a signal: running runs become Queued
         self.hurried = False
@@ -336,6 +337,11 @@ class _Driver:
     def _ended(self, event: RunEnd, flight: _Flight) -> None:
         number = event.number
         del self.flights[number]
+        if event.is_report_spoiled and not self.spoiled_told:
+            self.spoiled_told = True
+            self.observer.notice(
+                f"run {number} wrote its report file anew, so reports may be missing; append to it (>> in a shell)"
+            )
         if event.status is RunStatus.CANCELED and flight.ending == _STOPPED:
             self.store.requeue_run(number, _STOPPED)
             self.observer.run_requeued(number, _STOPPED)

@@ -244,6 +244,8 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
         Bytes of stdout and stderr beyond the cap.
     are_reports_lost : bool
         The disk was full: the run could not write all its reports, so it has to run again.
+    is_report_spoiled : bool
+        The script replaced or cut its report file instead of appending to it, so reports may be missing.
     is_excused : bool
         It failed through no fault of its own (a GPU that was shared or is lost): it runs again, and that is no retry.
     """
@@ -257,6 +259,7 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: float = 0.0
     log_dropped_bytes: int = 0
     are_reports_lost: bool = False
+    is_report_spoiled: bool = False
     is_excused: bool = False
 
 

@@ -12,6 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from hdcore.errors import InputError, RefusedError, StateError
 from hdcore.observer import Observer
 from hdcore.records import BestRun, Limits, SweepSpec
@@ -40,8 +42,13 @@ class _Teller(Observer):
 # ---------------------------------------------------------------------- the life of a sweep
 
 
-def check_runnable(spec: SweepSpec) -> None:
+def check_runnable(spec: SweepSpec, gpus: str | None = None) -> None:
     """Raise what starting the sweep would raise, before anything of it exists.
+
+    Parameters
+    ----------
+    gpus : str, optional
+        GPUs that the sweep may use, as `Devices.find` takes them.
 
     Raises
     ------
@@ -56,6 +63,16 @@ def check_runnable(spec: SweepSpec) -> None:
         if getattr(spec, key):
             raise InputError("this version cannot start from earlier sweeps; leave it out", field=f"hdcore.{key}")
     Optimizer(spec.space, sampler=spec.sampler, goal=spec.goal, policy=spec.policy, seed=spec.seed)
+    if spec.gpus_per_run:
+        from hdcore.executors.devices import Devices
+
+        wanted = spec.gpus_per_run if isinstance(spec.gpus_per_run, int | float) else 1
+        devices = Devices.find(gpus)
+        if not devices.most_runs(wanted):
+            raise InputError(
+                f"{wanted:g} GPUs per run; there are {len(devices.alive)} that may be used",
+                field="hdcore.gpus_per_run",
+            )
 
 
 def new_sweep_id() -> str:
@@ -73,8 +90,13 @@ def free_name(root: Path, wanted: str) -> str:
     return name
 
 
-def create_sweep(root: Path, spec: SweepSpec, *, sweep_id: str | None = None) -> Store:
+def create_sweep(root: Path, spec: SweepSpec, *, sweep_id: str | None = None, takes_free_name: bool = False) -> Store:
     """Make the folder of a sweep, its store and the snapshot of its code; the caller closes the store.
+
+    Parameters
+    ----------
+    takes_free_name : bool
+        Nobody chose the name: where it is in use, by a sweep that was just started too, the next free one is taken.
 
     Raises
     ------
@@ -83,7 +105,17 @@ def create_sweep(root: Path, spec: SweepSpec, *, sweep_id: str | None = None) ->
     """
     from hdcore.store import Store
 
-    store = Store.create(root, spec, sweep_id=sweep_id or new_sweep_id())
+    chosen = msgspec.structs.replace(spec, name=free_name(root, spec.name)) if takes_free_name else spec
+    while True:
+        try:
+            store = Store.create(root, chosen, sweep_id=sweep_id or new_sweep_id())
+            break
+        except RefusedError:
+            name = free_name(root, spec.name)
+            if not takes_free_name or name == chosen.name:
+                raise
+            chosen = msgspec.structs.replace(spec, name=name)
+    spec = chosen
     try:
         if not spec.function:
             from hdcore.workspace import snapshot_code
@@ -150,8 +182,9 @@ def local_executor(
     from hdcore.executors.devices import Devices
     from hdcore.executors.local import LocalExecutor
 
+    wanted = slots or spec.limits.max_concurrent_runs
     return LocalExecutor(
-        slots=slots or spec.limits.max_concurrent_runs,
+        slots=None if wanted is None else min(wanted, spec.limits.max_total_runs),  # each slot costs memory
         devices=Devices.find(gpus),
         gpus_per_run=spec.gpus_per_run,
         cpus_per_run=spec.cpus_per_run,
@@ -393,7 +426,7 @@ def tune(
     where = find_root(root)
     called = getattr(function, "__qualname__", type(function).__name__)
     spec = SweepSpec(
-        name=name or free_name(where, _legal_name(called)),
+        name=name or _legal_name(called),
         space=optimizer.space.to_json(),
         metric=metric,
         goal=optimizer.goal,
@@ -414,13 +447,13 @@ def tune(
     # The executor forks from this process: before the store has a connection that must not be shared.
     executor = local_executor(spec, sweep_id, function=_reporting(function, metric), folder=folder)
     try:
-        store = create_sweep(where, spec, sweep_id=sweep_id)
+        store = create_sweep(where, spec, sweep_id=sweep_id, takes_free_name=not name)
     except BaseException:
         executor.close()
         raise
     with store:
         _watched(store, executor, None)
-        return Sweep(store.folder, function=function)
+        return Sweep(store.folder, function=_reporting(function, metric))
 
 
 def _watched(store: Store, executor: Executor | None, slots: int | None, *, is_resumed: bool = False) -> RunStatus:

@@ -136,13 +136,18 @@ def _parquet_writer(columns: dict[str, list[Any]]) -> Any:
 
 
 def _deliver(target: Path | None, write: Any) -> None:
-    """Write a file whole or not at all; None is stdout."""
+    """Write a file whole or not at all; None is stdout. What is no regular file, a pipe or a device, is written to."""
     if target is None:
         write(sys.stdout.buffer)
         sys.stdout.buffer.flush()
         return
     file: IO[bytes]
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
+    if target.exists() and not target.is_file():
+        with target.open("wb") as file:
+            write(file)
+        return
+    target = target.resolve()  # the file that a link stands for is replaced, not the link
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".hdcore-", delete=False) as file:
         try:
             write(file)
             file.flush()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import time
+from codecs import getincrementaldecoder
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -61,28 +63,50 @@ def _has_ended(reader: StoreReader, number: int) -> bool:
 
 
 class _Tail:
-    """A log file that may not exist yet, read on from where the last look ended."""
+    """A log file that may not exist yet, read on from where the last look ended, through all attempts of its run."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: BinaryIO | None = None
         self._for_people = is_terminal()
+        self._decoder = getincrementaldecoder("utf-8")("replace")
 
     def exists(self) -> bool:
-        return self._path.exists()
+        return os.path.lexists(self._path)
 
     def copy(self, out: BinaryIO) -> None:
-        if self._file is None:
-            try:
-                fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            except FileNotFoundError:
+        while self._file is not None or self._open():
+            self._pass_on(out)
+            if not self._was_replaced():
                 return
-            self._file = os.fdopen(fd, "rb")
-        if os.fstat(self._file.fileno()).st_size < self._file.tell():
-            self._file.seek(0)  # the run was started again
+            self.close()
+
+    def _open(self) -> bool:
+        try:
+            # The run may have put something else there: neither wait for the writer of a FIFO nor follow a link.
+            fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        self._file = os.fdopen(fd, "rb")
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise InputError("is no file any more: the run has put something else there", source=os.fspath(self._path))
+        return True
+
+    def _pass_on(self, out: BinaryIO) -> None:
+        assert self._file is not None
         while chunk := self._file.read(_CHUNK):
-            out.write(printable_text(chunk.decode("utf-8", "replace")).encode() if self._for_people else chunk)
+            out.write(printable_text(self._decoder.decode(chunk)).encode() if self._for_people else chunk)
+
+    def _was_replaced(self) -> bool:
+        """Return whether the run was started again: each attempt has a new file."""
+        assert self._file is not None
+        try:
+            now = os.stat(self._path, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return not os.path.samestat(now, os.fstat(self._file.fileno()))
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
+            self._file = None

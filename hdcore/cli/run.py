@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from hdcore.cli.common import common_options, is_terminal, json_option, write
 from hdcore.errors import InputError
@@ -49,7 +48,7 @@ def _driving_options(function: Any) -> Any:
 @click.option("--goal", metavar="maximize|minimize", help="What to do with it [default: maximize].")
 @click.option("--sampler", metavar="NAME", help="random, sobol, grid or bayesian [default: random].")
 @click.option("--policy", metavar="POLICY", help="As median:delay=5 or bandit:slack_factor=0.1.")
-@click.option("--max-runs", type=click.IntRange(min=1), metavar="N", help="Runs of a script [default: 20].")
+@click.option("--max-runs", type=click.IntRange(min=1), metavar="N", help="Runs of a script [default: 50].")
 @_driving_options
 @json_option
 @common_options
@@ -85,7 +84,7 @@ def run_command(
     from hdcore.azure import load_sweep, missing_here, spec_from_script
     from hdcore.azure.reader import read_file
     from hdcore.store import find_root
-    from hdcore.sweep import check_runnable, create_sweep, free_name
+    from hdcore.sweep import check_runnable, create_sweep
 
     where = find_root(root)
     overrides = {
@@ -119,12 +118,14 @@ def run_command(
         has_name = name is not None
     for problem in missing_here(spec):
         raise problem
-    check_runnable(spec)
-    if not has_name:
-        spec = msgspec.structs.replace(spec, name=free_name(where, spec.name))
+    try:
+        check_runnable(spec, gpus)
+    except InputError as error:
+        error.source = error.source or target.name
+        raise
     for warning in spec.warnings:
         _warn(warning)
-    with create_sweep(where, spec) as store:
+    with create_sweep(where, spec, takes_free_name=not has_name) as store:
         return _drive(store, max_concurrent, gpus, no_live, strict, as_json, where)
 
 

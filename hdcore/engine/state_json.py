@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -22,7 +22,7 @@ class _Row(msgspec.Struct, omit_defaults=True):
     """A row of the table. Scores, not values: no sign to undo; None is NaN or not finite."""
 
     configuration: dict[str, Any]
-    state: int = 0
+    state: Annotated[int, msgspec.Meta(ge=0, le=int(max(RowState)))] = 0
     score: float | None = None
     reports: list[float | None] = []
     source: str | bool = False
@@ -35,7 +35,7 @@ class _State(msgspec.Struct):
     sampler: dict[str, Any] | None
     goal: str
     policy: dict[str, Any] | None
-    seed: str  # text: a seed may be larger than a JSON reader's integers
+    seed: Annotated[str, msgspec.Meta(pattern="^[0-9]+$")]  # text: a seed may be larger than a reader's integers
     exhausted: bool
     rows: list[_Row]
 
@@ -82,6 +82,8 @@ def _plain(value: object) -> Any:
 
 def load(cls: type[Optimizer], text: str, *, sampler: Sampler | None, policy: Policy | None) -> Optimizer:
     """Build an optimizer from the text of `dump`."""
+    if not isinstance(text, str | bytes):
+        raise InputError(f"not a saved optimizer: {type(text).__name__}; pass the text that to_json returned")
     try:
         state = msgspec.json.decode(text, type=_State)
     except msgspec.MsgspecError as error:

@@ -515,6 +515,8 @@ class LocalExecutor:
     def _finish(self, run: _Live, end: RunEnd) -> None:
         if end.status is RunStatus.COMPLETED and self._pickup.is_incomplete(run.launch.number):
             end = msgspec.structs.replace(end, are_reports_lost=True)
+        if self._pickup.is_spoiled(run.launch.number):
+            end = msgspec.structs.replace(end, is_report_spoiled=True)
         self._events.append(self._judge(run, end))
         self._retire(run)
         if run.is_unkillable:

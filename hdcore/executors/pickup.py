@@ -85,6 +85,10 @@ class Pickup:
         """Whether a run has ended with reports that it could not write: then its history has a gap."""
         return self._tails[number].is_incomplete()
 
+    def is_spoiled(self, number: int) -> bool:
+        """Whether a run wrote its report file anew instead of appending: reports may be missing."""
+        return self._tails[number].is_spoiled()
+
     def fds(self) -> set[int]:
         return {tail.fd for tail in self._tails.values()}
 

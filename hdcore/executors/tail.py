@@ -52,6 +52,11 @@ class ReportTail:
         """Whether the run has ended with reports that it could not write: then its history has a gap."""
         return is_incomplete(self.fd)
 
+    def is_spoiled(self) -> bool:
+        """Whether the script wrote its report file anew instead of appending: reports may be missing."""
+        about = os.fstat(self.fd)
+        return about.st_nlink == 0 or about.st_size < self.offset
+
     def close(self) -> None:
         if self.fd >= 0:
             os.close(self.fd)

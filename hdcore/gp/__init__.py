@@ -5,6 +5,7 @@
 `transform`     the metric as the model sees it
 `fit`           which hyperparameters hold at a given number of results
 `model`         factor, points told since, pending points, failures
+`view`          one view of the metric: the above, kept between proposals
 `propose`       candidates, local search, the next point
 ==============  ======================================================================
 

@@ -9,7 +9,9 @@ import numpy as np
 from hdcore._native import acquisition as _native
 
 if TYPE_CHECKING:
-    from hdcore.space import SearchSpace
+    from collections.abc import Mapping, Sequence
+
+    from hdcore.space.layout import Column
     from hdcore.typing import FloatMatrix, FloatVector
 
 INACTIVE = -2.0
@@ -24,18 +26,26 @@ ORDERED, CATEGORICAL = 1, 2
 class Columns:
     """The columns of a space as kernels and search see them.
 
+    Parameters
+    ----------
+    columns : sequence of Column
+        Parents before their children.
+    tables : dict
+        Middles and edges of the cells of ordered columns, by column; others are searched as continuous ones.
+
     Attributes
     ----------
     d : int
     clamp : ndarray of float64, shape (d,)
         1 where squared differences are cut at that of two different choices (choices; columns that can be inactive),
         infinity for plain numeric columns.
+    has_open_grid : bool
+        True if some ordered column has no table, so that candidates have to be snapped.
     native : _native.Space
         The tables, for candidates and local search.
     """
 
-    def __init__(self, space: SearchSpace) -> None:
-        columns = space.columns
+    def __init__(self, columns: Sequence[Column], tables: Mapping[int, tuple[FloatVector, FloatVector]]) -> None:
         self.d = len(columns)
         self.clamp = np.array([1.0 if c.kind == CATEGORICAL or c.parent >= 0 else np.inf for c in columns])
         self._levels = np.array([c.levels if c.kind == CATEGORICAL else 0 for c in columns], np.float64)
@@ -51,15 +61,16 @@ class Columns:
             if column.kind == CATEGORICAL:
                 levels[k] = column.levels
                 middle, edge = np.arange(column.levels, dtype=np.float64), np.zeros(column.levels + 1)
-            elif column.kind == ORDERED and 0 < column.levels <= LARGEST_TABLE:
+            elif k in tables:
                 levels[k] = column.levels
-                middle, edge = _table(space, k)
+                middle, edge = tables[k]
             else:
                 levels[k] = -1 if column.kind == ORDERED else 0
                 middle, edge = np.empty(0), np.zeros(1)
             middles.append(middle)
             edges.append(edge)
             total += len(middle)
+        self.has_open_grid = any(c.kind == ORDERED and k not in tables for k, c in enumerate(columns))
         self._middles = middles
         self.native = _native.Space(
             np.array([c.kind for c in columns], np.int32),
@@ -97,13 +108,3 @@ class Columns:
             if len(middle):
                 out[k] = middle[min(int(u[k] * len(middle)), len(middle) - 1)]
         return out
-
-
-def _table(space: SearchSpace, k: int) -> tuple[FloatVector, FloatVector]:
-    """Middles and edges of the cells of one ordered column, in its distribution function."""
-    from hdcore.space.enumeration import level_rows
-
-    rows, weights = level_rows(space.encoder, space.columns[k], k)
-    edge = np.concatenate([[0.0], np.cumsum(weights)])
-    edge[-1] = 1.0
-    return np.ascontiguousarray(rows[:, k]), edge

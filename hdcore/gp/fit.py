@@ -31,6 +31,9 @@ FIT_GROWTH, FACTOR_GROWTH = 0.05, 0.02
 LARGEST_FIT = 400
 """Hyperparameters of more points come from so many: half of them the best, the others evenly spread in time."""
 
+LARGEST_COLD = 160
+"""A fit from the prior looks for the right valley with so many."""
+
 LARGEST_FACTOR = 1024
 """Predictions of more results use `ACTIVE` of them."""
 
@@ -223,24 +226,25 @@ class Fits:
         output = fit_map(y, stretch)
         if output is None:
             return None
-        raw = merge(X, y)  # its y is not used: the map comes before the mean of merged results
-        chosen = _subset(raw)
-        prior = priors(len(self._clamp), chosen.n if chosen is not None else raw.n)
+        data = _subset(merge(X, output(y)), LARGEST_FIT)
+        prior = priors(len(self._clamp), data.n)
         centre, noisy = prior[0].copy(), prior[0].copy()
         noisy[-1] = math.log(0.1)
         starts = [] if parent is None else [parent.theta]
         if parent is None or size <= 32:
             starts += [centre, noisy]
         most = COLD_EVALUATIONS if parent is None else WARM_EVALUATIONS
+        if parent is None and data.n > LARGEST_COLD:  # find the valley with few points, its floor with all
+            starts = [self.fit_theta(_subset(data, LARGEST_COLD), starts, most, prior)[1]]
+            most = 2 * WARM_EVALUATIONS
 
         def fitted(index: int, thetas: list[FloatVector], most: int) -> tuple[float, FloatVector, OutputMap]:
             map_ = fit_map(y, index)
             assert map_ is not None  # y is not constant
-            data = merge(X, map_(y))
-            best = _subset(data)
-            nll, theta = self.fit_theta(data if best is None else best, thetas, most, prior)
-            share = 1.0 if best is None else best.n / data.n
-            return nll + share * map_.jacobian, theta, map_
+            whole = merge(X, map_(y))
+            part = _subset(whole, LARGEST_FIT)
+            nll, theta = self.fit_theta(part, thetas, most, prior)
+            return nll + part.n / whole.n * map_.jacobian, theta, map_
 
         value, theta, output = fitted(stretch, starts, most)
         if self._is_stretched and (size < FIRST_ANCHOR or is_anchor(size)):
@@ -300,11 +304,9 @@ def _stretch_prior(index: int) -> float:
     return 0.5 * ((index - FIRST) / 3.0) ** 2
 
 
-def _subset(data: Training) -> Training | None:
-    """The points a fit uses: None for all."""
-    if data.n <= LARGEST_FIT:
-        return None
-    return data.part(spread_rows(data.y, LARGEST_FIT, LARGEST_FIT // 2))
+def _subset(data: Training, most: int) -> Training:
+    """The points a fit uses."""
+    return data if data.n <= most else data.part(spread_rows(data.y, most, most // 2))
 
 
 def spread_rows(y: FloatVector, size: int, best: int) -> IntVector:

@@ -9,9 +9,10 @@ import numpy as np
 from hdcore._native import acquisition as _native
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hdcore.gp.columns import Columns
     from hdcore.gp.model import Conditioned
-    from hdcore.space import SearchSpace
     from hdcore.typing import FloatMatrix, FloatVector
 
 HALF = 512
@@ -33,8 +34,8 @@ ITERATIONS, ROUNDS = 30, 3
 class Proposer:
     """Search for the best point; owns the scratch of it."""
 
-    def __init__(self, space: SearchSpace, columns: Columns) -> None:
-        self._space, self._columns = space, columns
+    def __init__(self, columns: Columns, snap: Callable[[FloatMatrix], FloatMatrix]) -> None:
+        self._columns, self._snap = columns, snap
         d = columns.d
         self._candidates = np.empty((2 * HALF, d))
         self._index = np.empty(16, np.int32)
@@ -42,7 +43,6 @@ class Proposer:
         self._order = np.empty(2 * HALF, np.int32)
         self._bounds = np.empty(2 * HALF + 8 * d)
         self._search = np.empty(_native.search_size(d, GLOBAL_STARTS + LOCAL_STARTS))
-        self._has_open_grid = any(c.kind == 1 and c.levels < 0 for c in space.columns)
 
     def best(self, model: Conditioned, seeds: tuple[int, int], fill: FloatVector) -> FloatMatrix:
         """Return distinct promising rows in model coordinates, best first, shape (m, d).
@@ -58,8 +58,8 @@ class Proposer:
         acquisition, x = model.acquisition, self._candidates
         self._columns.native.spread(seeds[0], x[:HALF])
         acquisition.nearby(self._columns.native, model.centres, seeds[1], x[HALF:])
-        if self._has_open_grid:
-            x[:] = self._columns.to_model(self._space.snap(self._columns.to_encoded(x)))
+        if self._columns.has_open_grid:
+            x[:] = self._columns.to_model(self._snap(self._columns.to_encoded(x)))
         starts: list[FloatVector] = []
         ranked: list[tuple[float, FloatVector]] = []
         for half, most in ((x[:HALF], GLOBAL_STARTS), (x[HALF:], LOCAL_STARTS)):
@@ -79,9 +79,8 @@ class Proposer:
         rows = np.array(starts)
         values = np.empty(len(rows))
         acquisition.search(self._columns.native, rows, values, fill, ITERATIONS, ROUNDS, self._search)
-        ranked += [(value, row) for value, row in zip(values.tolist(), rows, strict=True)]
-        ranked.sort(key=lambda pair: -pair[0] if pair[0] == pair[0] else np.inf)
-        return np.array([row for _, row in ranked])
+        found = sorted(zip(values.tolist(), rows, strict=True), key=_by_value)
+        return np.array([row for _, row in [*found, *sorted(ranked, key=_by_value)]])
 
     def among(self, model: Conditioned, rows: FloatMatrix) -> int:
         """Return the index of the best of some rows in model coordinates, shape (m, d)."""
@@ -94,3 +93,8 @@ class Proposer:
     def _distance(model: Conditioned, a: FloatVector, b: FloatVector) -> float:
         t = (a - b) * model.factor.rate
         return float(np.sqrt(np.minimum(t * t, model.factor.w2).sum()))
+
+
+def _by_value(pair: tuple[float, FloatVector]) -> float:
+    value = pair[0]
+    return -value if value == value else np.inf

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hdcore._native import acquisition as _native
-from hdcore.gp.columns import Columns
-from hdcore.gp.fit import EVERY, FACTOR_GROWTH, FIT_GROWTH, Fits, due
-from hdcore.gp.model import FANTASIES, LARGEST_PENDING, Conditioned, Factor
+from hdcore.gp.columns import LARGEST_TABLE, ORDERED, Columns
+from hdcore.gp.model import FANTASIES, LARGEST_PENDING
 from hdcore.gp.propose import Proposer
+from hdcore.gp.view import View
 from hdcore.history import RowState
 from hdcore.sampling.sobol import SobolSampler
+from hdcore.space.enumeration import enumerate_rows, level_rows
 
 if TYPE_CHECKING:
     from hdcore.history import RunTable
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 ENUMERATED = 4096
 """Finite spaces up to this size are not searched: every remaining configuration is looked at."""
 
+
+STOPPED = 32
+"""Stopped runs, the latest ones, whose places count as tried."""
 
 RECENT = 10
 """Finished runs whose failures say how much failures are to be avoided."""
@@ -47,18 +50,16 @@ class BayesianSampler:
         self._d = len(space.columns)
         if self._d == 0:
             return
-        self._columns = Columns(space)
-        self._proposer = Proposer(space, self._columns)
-        self._views = [_View(self._columns, is_stretched) for is_stretched in (False, True)]
+        self._columns = Columns(space.columns, _tables(space))
+        self._proposer = Proposer(self._columns, space.snap)
+        self._views = [View(self._columns, is_stretched) for is_stretched in (False, True)]
         self._model_rows = np.empty((0, self._d))
         self._synced = 0
         self._seen: set[bytes] = set()
         normal = np.random.Generator(np.random.Philox(7)).standard_normal((FANTASIES // 2, LARGEST_PENDING))
-        self._draws = np.concatenate([normal, -normal])
+        self._draws = np.stack([normal, -normal], axis=1).reshape(FANTASIES, LARGEST_PENDING)
         self._all: FloatMatrix | None = None
         if space.size is not None and space.size <= ENUMERATED:
-            from hdcore.space.enumeration import enumerate_rows
-
             self._all = np.unique(space.snap(enumerate_rows(space.encoder)[0]), axis=0)
 
     def propose(self, table: RunTable, start: int, n: int) -> FloatMatrix:
@@ -69,7 +70,9 @@ class BayesianSampler:
         finite = np.isfinite(value)
         told = np.flatnonzero((state == RowState.COMPLETED) & finite)
         failed = np.flatnonzero((state == RowState.FAILED) | ((state == RowState.COMPLETED) & ~finite))
-        pending = np.flatnonzero(state == RowState.PENDING)
+        # A stopped run has no final value; like a pending one it only says that its place has been tried.
+        stopped = np.flatnonzero(state == RowState.CANCELED)[-STOPPED:]
+        pending = np.sort(np.concatenate([np.flatnonzero(state == RowState.PENDING), stopped]))
         y = -value[told]
         weight = (
             failure_weight(np.isin(np.sort(np.concatenate([told, failed]))[-RECENT:], failed)) if len(failed) else 0
@@ -159,58 +162,16 @@ class BayesianSampler:
         return np.array(found[0]) if len(found) else None
 
 
-class _View:
-    """One output model with its caches."""
-
-    def __init__(self, columns: Columns, is_stretched: bool) -> None:
-        self._columns = columns
-        self._fits = Fits(columns.clamp, is_stretched)
-        self._acquisition = _native.Acquisition()
-        self._factor: Factor | None = None
-
-    def condition(
-        self,
-        X: FloatMatrix,
-        told: IntVector,
-        y: FloatVector,
-        X_pending: FloatMatrix,
-        rows_pending: IntVector,
-        failed: tuple[FloatMatrix, float],
-        draws: FloatMatrix,
-    ) -> Conditioned | None:
-        """The model given all that is known; None if all values are equal."""
-        fit_size, size = settled(len(told), len(rows_pending))
-        fitted = self._fits.at(fit_size, X[told[:fit_size]], y, told)
-        if fitted is None:
-            return None
-        factor = self._factor
-        if factor is None or not factor.is_of(fitted, told[:size]):
-            args = (X[told[:size]], y[:size], told[:size])
-            factor = self._factor = Factor(fitted, self._fits, self._columns.clamp, *args)
-        later = told[size:]
-        model = Conditioned(
-            factor,
-            self._fits,
-            self._acquisition,
-            (X[later], y[size:], later),
-            (X_pending, rows_pending),
-            failed,
-            draws,
-        )
-        factor.forget(rows_pending[rows_pending < 0][::-1])
-        return model
-
-
-def settled(n: int, pending: int) -> tuple[int, int]:
-    """Number of results in the fit and in the factor when there are n and some runs are pending.
-
-    Above `EVERY`, results of as many runs as are pending are left out: when a run comes in late, it then rarely changes
-    what the factor was made of.
-    """
-    if n <= EVERY:
-        return n, n
-    reach = max(EVERY, n - min(16, -(-pending // 8) * 8))
-    return due(reach, FIT_GROWTH), due(reach, FACTOR_GROWTH)
+def _tables(space: SearchSpace) -> dict[int, tuple[FloatVector, FloatVector]]:
+    """Middles and edges of the cells of ordered columns, in their distribution function, by column."""
+    tables = {}
+    for k, column in enumerate(space.columns):
+        if column.kind == ORDERED and 0 < column.levels <= LARGEST_TABLE:
+            rows, weights = level_rows(space.encoder, column, k)
+            edge = np.concatenate([[0.0], np.cumsum(weights)])
+            edge[-1] = 1.0
+            tables[k] = (np.ascontiguousarray(rows[:, k]), edge)
+    return tables
 
 
 def failure_weight(has_failed: BoolVector) -> float:

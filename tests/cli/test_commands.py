@@ -362,6 +362,9 @@ def test_wrong_input_is_one_line_and_makes_nothing(place: Path) -> None:
     one_line(call(place, "validate", str(path)), 2, "sweep.yml", "objective.goal")
     path.write_text(json.dumps({**good, "trial": {**good["trial"], "code": "nowhere"}}))
     one_line(call(place, "run", str(path)), 2, "trial.code", "nowhere")
+    path.write_text(json.dumps({**good, "hdcore": {"gpus_per_run": 100}}))
+    one_line(call(place, "run", str(path)), 2, "sweep.yml", "hdcore.gpus_per_run", "may be used")
+    path.write_text(json.dumps({**good, "trial": {**good["trial"], "code": "nowhere"}}))
     noted = call(place, "validate", str(path))
     assert noted.returncode == 0
     assert "note: " in noted.stdout
@@ -420,6 +423,54 @@ def test_a_reader_that_leaves_early_is_no_error(place: Path) -> None:
 # ---------------------------------------------------------------------- logs and export
 
 
+def test_sweeps_started_at_once_take_names_of_their_own(place: Path) -> None:
+    options = ["--param", "x=uniform:0:1", "--metric", "loss", "--max-runs", "1", "--no-live"]
+    together = [start(place, "run", "train.py", *options) for _ in range(4)]
+    said = [process.communicate(timeout=60) for process in together]
+    assert [process.returncode for process in together] == [0] * 4, said
+    names = {entry["name"] for entry in json.loads(call(place, "list", "--json").stdout)}
+    assert names == {"train", "train-2", "train-3", "train-4"}
+
+
+def test_logs_are_followed_through_all_attempts(place: Path) -> None:
+    script = """
+        while [ ! -e go-$HDCORE_ATTEMPT ]; do sleep 0.02; done
+        echo attempt $HDCORE_ATTEMPT
+        while [ ! -e end-$HDCORE_ATTEMPT ]; do sleep 0.02; done
+        exit $((2 - HDCORE_ATTEMPT))
+    """
+    (place / "code").mkdir()
+    (place / "code" / "twice.sh").write_text(script)
+    sweep = {
+        "type": "sweep",
+        "trial": {"command": "sh twice.sh", "code": "code", "environment": "none"},
+        "sampling_algorithm": "random",
+        "search_space": {"x": {"type": "uniform", "min_value": 0, "max_value": 1}},
+        "objective": {"goal": "minimize", "primary_metric": "loss"},
+        "limits": {"max_total_trials": 1},
+        "hdcore": {"retries": 1},
+    }
+    (place / "s.yml").write_text(json.dumps(sweep))
+    driver = start(place, "run", "s.yml")
+    work = place / ".hdcore" / "sweeps" / "s" / "runs" / "0000" / "work"
+    until(work.is_dir)
+    follower = start(place, "logs", "s", "0", "--follow", "--stdout")
+    assert follower.stdout is not None
+    for attempt in "12":
+        (work / f"go-{attempt}").touch()
+        assert follower.stdout.readline() == f"attempt {attempt}\n"
+        (work / f"end-{attempt}").touch()
+    follower.communicate(timeout=60)
+    driver.communicate(timeout=60)
+    assert follower.returncode == 0
+
+
+def test_logs_do_not_wait_for_a_fifo_in_the_place_of_a_log(place: Path) -> None:
+    (place / "odd.sh").write_text('cd "$(dirname "$HDCORE_REPORT")" && rm stdout.log && mkfifo stdout.log')
+    call(place, "run", "odd.sh", "--param", "x=uniform:0:1", "--metric", "loss", "--max-runs", "1", "--name", "s")
+    one_line(call(place, "logs", "s", "0"), 2, "stdout.log")
+
+
 def test_logs_are_printed_and_followed(place: Path) -> None:
     go = place / "go"
     driver = start(place, "run", str(sweep_file(place, f"--hold {go}", runs=1)))
@@ -435,6 +486,27 @@ def test_logs_are_printed_and_followed(place: Path) -> None:
     assert call(place, "logs", "s", "0", "--stderr").stdout == "to stderr\n"
     assert call(place, "logs", "s", "0").stdout.startswith("x is 0.")
     one_line(call(place, "logs", "s", "9"), 2, "9")
+
+
+def test_an_export_goes_through_what_is_no_regular_file(place: Path) -> None:
+    """A device, a pipe or a link stands for something else: replacing it by a file would destroy it."""
+    call(place, "run", str(sweep_file(place, runs=2)))
+    pipe, link, far = place / "pipe", place / "link.csv", place / "far"
+    os.mkfifo(pipe)
+    far.mkdir()
+    link.symlink_to(far / "runs.csv")
+    expected = call(place, "export", "s", "--format", "csv", "-o", "-").stdout
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert call(place, "export", "s", "--format", "csv", "-o", str(pipe)).returncode == 0
+        assert pipe.is_fifo()
+        assert reader.communicate(timeout=60)[0] == expected
+    finally:
+        reader.kill()
+    for _ in range(2):
+        assert call(place, "export", "s", "-o", str(link)).returncode == 0
+        assert link.is_symlink()
+        assert (far / "runs.csv").read_text() == expected
 
 
 def test_exports_hold_what_show_holds(place: Path) -> None:

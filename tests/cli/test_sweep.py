@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import resource
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 
 import hdcore as hd
 from hdcore.errors import InputError, RefusedError, StateError
+from hdcore.store import Store
 
 
 @pytest.fixture
@@ -64,6 +66,20 @@ def test_a_function_that_raises_fails_its_run_only(root: Path) -> None:
     sweep = tune(root, picky, max_runs=8)
     assert {run["status"] for run in sweep.runs if run["configuration"]["kind"] == "b"} == {"Failed"}
     assert {run["status"] for run in sweep.runs if run["configuration"]["kind"] == "a"} == {"Completed"}
+
+
+def test_a_sweep_goes_on_with_the_values_that_its_function_returns(root: Path) -> None:
+    sweep = tune(root, lambda configuration, run: configuration["x"], max_runs=2)
+    with Store.open(root, sweep.name) as store:  # as if a driver had been killed before a third run began
+        store.add_runs([(2, {"x": 0.5, "kind": "a"})])
+    sweep.resume()
+    assert [run["value"] for run in sweep.runs] == [run["configuration"]["x"] for run in sweep.runs]
+
+
+def test_more_slots_than_runs_are_not_made(root: Path) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert tune(root, max_concurrent=10**7).status is hd.RunStatus.COMPLETED
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB; a slot is 100 bytes and more
 
 
 def test_a_name_goes_on_with_its_sweep_or_is_refused(root: Path) -> None:

@@ -241,7 +241,10 @@ def test_illegal_calls_say_what_was_found() -> None:
     ):
         with pytest.raises(InputError):
             hd.Optimizer(SPACE, **arguments)
-    for text in ("", "[]", "{}", '{"hdcore_optimizer": 99}'):
+    saved = optimizer.to_json()
+    spoiled = [saved.replace(f'"{optimizer.seed}"', '"one"'), saved.replace('"state":1', '"state":9')]
+    for text in ("", "[]", "{}", '{"hdcore_optimizer": 99}', *spoiled, None):
+        assert text != saved
         with pytest.raises(InputError):
             hd.Optimizer.from_json(text)
 

@@ -154,6 +154,39 @@ def test_out_of_memory_alone_is_the_runs_own_failure(pack: Callable[..., Any], t
         assert (end.status, end.reason, end.is_excused) == (RunStatus.FAILED, "exit code 1", False)
 
 
+def test_a_death_on_a_full_device_is_excused_whatever_it_says(pack: Callable[..., Any], tmp_path: Path) -> None:
+    with pack("GPU-a RTX 24576 0 ok\n") as it:
+        runs = Runs(it, tmp_path)
+        runs.learn(0, 5 * GIB)
+        runs.start(1, f"take:{5 * GIB}", "mark:in", "wait:end")
+        runs.until((tmp_path / "in").exists, "the first run")
+        runs.start(2, f"take:{18 * GIB + GIB // 2}", "wait:full", "fail:9")
+        runs.until(lambda: it._packer._full, "a full device")
+        runs.tell("full")
+        end = runs.end_of(2)
+        assert end.is_excused
+        assert end.reason == "out of GPU memory at 18.5 GiB (exit code 9); runs alone"
+
+
+def test_instances_of_a_partitioned_gpu_are_packed_too(pack: Callable[..., Any], tmp_path: Path) -> None:
+    with pack("GPU-a A100 28672 0 mig MIG-a - MIG-c\n") as it:
+        runs = Runs(it, tmp_path)
+        assert it.capacity() == 2
+        # The program counts on the GPU; what it takes stands on the instance that its mask names.
+        (tmp_path / "machine").with_suffix(".processes").write_text("")
+        code = f"""
+import os, time
+with open(os.environ["FAKE_NVML"] + ".processes", "a") as file:
+    file.write(os.environ["CUDA_VISIBLE_DEVICES"] + " %d {GIB}\\n" % os.getpid())
+while not os.path.exists({str(tmp_path / "end")!r}): time.sleep(0.002)
+"""
+        it.start(make_launch(tmp_path, 0, [sys.executable, "-I", "-S", "-c", code], gpus="auto"))
+        runs.until(lambda: runs.measured(0) == GIB, "the measurement")
+        runs.tell("end")
+        runs.end_of(0)
+        assert it.capacity() == 6  # 1.1 GiB of 4 GiB each
+
+
 def test_a_packed_run_that_grows_keeps_others_from_its_device(pack: Callable[..., Any], tmp_path: Path) -> None:
     with pack("GPU-a RTX 24576 0 ok\n") as it:
         runs = Runs(it, tmp_path)

@@ -389,6 +389,27 @@ def test_an_unfinished_last_line_counts_if_it_is_whole(
     assert sum(getattr(event, "dropped", 0) for event in events) == dropped
 
 
+@pytest.mark.parametrize(
+    ("text", "is_spoiled"),
+    [
+        ('echo "$L" >> "$HDCORE_REPORT"; echo "$S" >> "$HDCORE_REPORT"', False),
+        ('echo "$L" >> "$HDCORE_REPORT"; until [ -e seen ]; do sleep 0.01; done; echo "$S" > "$HDCORE_REPORT"', True),
+        ('echo "$L" >> "$HDCORE_REPORT"; rm "$HDCORE_REPORT"; echo "$S" >> "$HDCORE_REPORT"', True),
+    ],
+)
+def test_a_report_file_that_was_written_anew_is_told(tmp_path: Path, text: str, is_spoiled: bool) -> None:
+    lines = {"S": '{"name": "loss", "value": 2}', "L": '{"name": "loss", "value": 1, "more": "' + 50 * "x" + '"}'}
+    events: list[object] = []
+    with executor(1) as it:
+        it.start(make_launch(tmp_path, argv=["sh", "-c", text], environment=lines))
+        while not any(isinstance(event, RunEnd) for event in events):
+            events += it.poll(1.0)
+            if rows_of(events):
+                (tmp_path / "0000" / "seen").touch()
+    (end,) = (event for event in events if isinstance(event, RunEnd))
+    assert end.is_report_spoiled == is_spoiled
+
+
 def test_a_line_longer_than_a_chunk_is_dropped_and_the_next_one_read(tmp_path: Path) -> None:
     code = WRITE + f'os.write(fd, b\'x\' * {3 * tail.CHUNK_BYTES + 5} + b\'\\n{{"name": "loss", "value": 1}}\\n\')'
     with executor(1) as it:

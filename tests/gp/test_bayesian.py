@@ -163,6 +163,19 @@ def test_points_of_a_batch_keep_apart():
     assert distance[np.triu_indices(8, 1)].min() > 1e-2
 
 
+def test_values_of_stopped_runs_are_not_taken_for_results_but_their_places_for_tried():
+    proposals = []
+    for value in (-5.0, 0.0, 3.0, None):
+        table = optimise(PLANE, bowl, 12)
+        if value is not None:
+            table.append(bound(PLANE).propose(table, 12, 1)[0])
+            table.finish(12, RowState.CANCELED, value)
+        proposals.append(bound(PLANE).propose(table, 12, 1)[0])
+    np.testing.assert_array_equal(proposals[0], proposals[1])
+    np.testing.assert_array_equal(proposals[0], proposals[2])
+    assert np.abs(proposals[0] - proposals[3]).max() > 1e-3
+
+
 def test_a_region_that_fails_is_left_for_the_best_one_that_does_not():
     def two_valleys(c):
         """The deeper valley, at x = 0.8, cannot be evaluated."""

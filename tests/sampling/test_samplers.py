@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ import hdcore as hd
 from hdcore.errors import InputError, SpaceError
 from hdcore.history import RunTable
 from hdcore.sampling import GridSampler, RandomSampler, Sampler, SobolSampler, grid, make_sampler, sample
-from hdcore.space import SearchSpace, choice, loguniform, normal, qloguniform, quniform, randint, uniform
+from hdcore.space import SearchSpace, choice, normal, qloguniform, quniform, randint, uniform
 from hdcore.space.values import identity
 
 
