@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 import msgspec
 
 from hdcore.engine import Optimizer
-from hdcore.errors import ExecutorError, HdcoreError, StoreError
+from hdcore.errors import ExecutorError, HdcoreError, NoRoomError, StoreError
 from hdcore.observer import EndedRun, Observer
 from hdcore.records import Event, Launch, Reports, RunEnd, RunStarted, SweepSpec
 from hdcore.signals import StopSignals
@@ -276,9 +276,13 @@ class _Driver:
         if not chosen:
             return True
         is_served = True
+        deferred: list[tuple[int, Configuration, int]] = []
         with self.store.turn():
             for number, configuration, attempts in chosen:
                 attempt = attempts + 1
+                if not self.executor.has_room(number, configuration):
+                    deferred.append((number, configuration, attempts))
+                    continue
                 try:
                     launch = _after_leftovers(self.prepare(number, attempt, configuration))
                 except HdcoreError as error:
@@ -287,10 +291,15 @@ class _Driver:
                     self._settle(number, RunStatus.FAILED, str(error))
                     is_served = False
                     continue
-                devices = self.executor.start(launch)
+                try:
+                    devices = self.executor.start(launch)
+                except NoRoomError:  # another sweep took the devices in this moment
+                    deferred.append((number, configuration, attempts))
+                    continue
                 self.flights[number] = _Flight(configuration, attempt)
                 self.store.start_run(number, attempt, devices, time.time(), offset=launch.offset)
                 self.observer.run_started(number, configuration, attempt, devices)
+        self.waiting.extendleft(reversed(deferred))
         return is_served
 
     # ------------------------------------------------------------------ events
@@ -357,8 +366,9 @@ class _Driver:
                 f"sweep {self.spec.name}: the disk is full, run {number} could not report;"
                 f" make room, then `hdcore resume {self.spec.name}`"
             )
-        if event.status is RunStatus.FAILED and self._may_retry(number):
-            self.failures[number] = self.failures.get(number, 0) + 1
+        is_excused = event.is_excused and self.last_words is None
+        if event.status is RunStatus.FAILED and (is_excused or self._may_retry(number)):
+            self.failures[number] = self.failures.get(number, 0) + (not is_excused)
             self.optimizer.restart(number)
             self.store.requeue_run(number, event.reason or "failed")
             self.observer.run_requeued(number, event.reason)

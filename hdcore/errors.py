@@ -83,3 +83,7 @@ class RefusedError(StoreError):
 
 class ExecutorError(HdcoreError, RuntimeError):
     """A run could not be started or ended."""
+
+
+class NoRoomError(ExecutorError):
+    """There is no room for a run now; there may be, later."""

@@ -162,8 +162,10 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
         Path of the JSON-lines report file; the run appends, the executor reads from `offset`.
     environment : dict
         The complete environment of the run but for what the executor adds: device mask, thread counts.
-    gpus : float
+    gpus : float or "auto"
     cpus : int
+    configuration : dict
+        For the executor's estimate of what the run needs; the command has it already.
     timeout_s : float or None
         Run timeout.
     """
@@ -175,10 +177,11 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     report: str
     environment: dict[str, str]
-    gpus: float = 0
+    gpus: float | str = 0
     cpus: int = 1
     timeout_s: float | None = None
     offset: int = 0
+    configuration: Configuration = {}
 
 
 class MetricRow(msgspec.Struct, frozen=True, gc=False):
@@ -243,6 +246,8 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
         The disk was full: the run could not write all its reports, so it has to run again.
     is_report_spoiled : bool
         The script replaced or cut its report file instead of appending to it, so reports may be missing.
+    is_excused : bool
+        It failed through no fault of its own (a GPU that was shared or is lost): it runs again, and that is no retry.
     """
 
     number: int
@@ -255,6 +260,7 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
     log_dropped_bytes: int = 0
     are_reports_lost: bool = False
     is_report_spoiled: bool = False
+    is_excused: bool = False
 
 
 Event: TypeAlias = RunStarted | Reports | RunEnd

@@ -182,7 +182,7 @@ def run_sweep(
         if ended and observer is not None:
             observer.notice(f"ended {len(ended)} processes that an earlier driver had left")
     if executor is None:
-        executor = local_executor(store.spec, store.sweep_id, slots=slots, gpus=gpus)
+        executor = local_executor(store.spec, store.sweep_id, slots=slots, gpus=gpus, folder=store.folder)
     if observer is not None and hasattr(executor, "notice"):
         executor.notice = observer.notice
     return drive(store, executor, observer=observer, stop=stop, slots=slots)
@@ -195,8 +195,14 @@ def local_executor(
     slots: int | None = None,
     gpus: str | None = None,
     function: Callable[..., Any] | None = None,
+    folder: Path | None = None,
 ) -> Executor:
     """Make the executor that a sweep asks for; `drive` closes it. Modules to preload are imported when this returns.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        The sweep's, where measured GPU memory is kept for a resume; it need not exist yet.
 
     Raises
     ------
@@ -218,8 +224,10 @@ def local_executor(
     return LocalExecutor(
         slots=None if wanted is None else min(wanted, spec.limits.max_total_runs),  # each slot costs memory
         devices=Devices.find(gpus),
-        gpus_per_run=spec.gpus_per_run if isinstance(spec.gpus_per_run, int | float) else 1,
+        gpus_per_run=spec.gpus_per_run,
         cpus_per_run=spec.cpus_per_run,
+        memory_file=None if folder is None else folder / "gpu-memory.json",
+        name=spec.name,
         function=function,
         preload=preload,
         mark=sweep_id,
@@ -367,7 +375,7 @@ class Sweep:
         if spec.function:
             if self._function is None:
                 raise StateError(f"sweep {self.name!r} runs a Python function; call tune with name={self.name!r} again")
-            executor = local_executor(spec, sweep_id, slots=max_concurrent, function=self._function)
+            executor = local_executor(spec, sweep_id, slots=max_concurrent, function=self._function, folder=self.folder)
         try:
             store = Store.open(self.folder.parent.parent, self.name)
         except BaseException:
@@ -419,7 +427,7 @@ def tune(
     policy: Policy | Mapping[str, Any] | str | None = None,
     max_runs: int,
     max_concurrent: int | None = None,
-    gpus_per_run: float = 0,
+    gpus_per_run: float | str = 0,
     root: str | os.PathLike[str] | None = None,
     name: str | None = None,
     seed: int | None = None,
@@ -437,6 +445,8 @@ def tune(
     max_runs : int
     max_concurrent : int, optional
         By default as many as the machine has room for.
+    gpus_per_run : float or "auto"
+        GPUs of a run, a share of one, or ``"auto"``: runs share devices by their measured memory.
     name : str, optional
         Name of the sweep; by default the function's, made unique. A name that exists goes on with that sweep, if
         space, metric, goal, sampler and policy are the same; if that sweep has no runs left, nothing is run, its
@@ -482,7 +492,7 @@ def tune(
         return sweep
     sweep_id = new_sweep_id()
     # The executor forks from this process: before the store has a connection that must not be shared.
-    executor = local_executor(spec, sweep_id, function=_reporting(function, metric))
+    executor = local_executor(spec, sweep_id, function=_reporting(function, metric), folder=folder)
     try:
         store = create_sweep(where, spec, sweep_id=sweep_id, takes_free_name=not name)
     except BaseException:

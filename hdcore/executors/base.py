@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from hdcore.records import Event, Launch
+    from hdcore.typing import Configuration
 
 
 @runtime_checkable
@@ -22,11 +23,16 @@ class Executor(Protocol):
     def blocked(self) -> str | None:
         """Return why no run can ever start again, though none is running; None: one can, now or later."""
 
+    def has_room(self, number: int, configuration: Configuration) -> bool:
+        """Return whether this run could start now; `capacity` counts runs without looking at them."""
+
     def start(self, launch: Launch) -> tuple[str, ...]:
         """Start a run and return its devices. A command that cannot be started yields a RunEnd, not an error.
 
         Raises
         ------
+        NoRoomError
+            If another sweep was faster: the run can start later.
         ExecutorError
             If there is no free slot.
         """

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from hdcore.errors import ExecutorError, InputError
-from hdcore.executors.inventory import Device, inventory, is_alive
-from hdcore.executors.leases import UNITS, ShareFile, lease_folder
+from hdcore.errors import ExecutorError, InputError, NoRoomError
+from hdcore.executors.health import Health, Verdict
+from hdcore.executors.inventory import Device, backend, inventory, is_alive
+from hdcore.executors.leases import UNITS, Share, ShareFile, lease_folder
+from hdcore.executors.topology import UNKNOWN, closest
 
-__all__ = ["Device", "Devices", "Lease", "inventory", "select", "visible"]
+__all__ = ["Device", "Devices", "Lease", "inventory", "select", "usable", "visible"]
 
 logger = logging.getLogger("hdcore")
 
@@ -31,6 +34,26 @@ def visible(devices: Sequence[Device], mask: str | None) -> list[Device]:
             break
         chosen |= {device.uuid: device for device in matches}
     return list(chosen.values())
+
+
+def usable(devices: Sequence[Device], environment: Mapping[str, str]) -> list[Device]:
+    """Return the devices that the masks in an environment leave, of every vendor.
+
+    ROCm applies two masks in turn: ``ROCR_VISIBLE_DEVICES`` takes indices and UUIDs, ``HIP_VISIBLE_DEVICES`` (or
+    ``CUDA_VISIBLE_DEVICES``, which HIP reads too) indices into what is left.
+    """
+    nvidia = [device for device in devices if device.vendor == "nvidia"]
+    amd = [device for device in devices if device.vendor == "amd"]
+    amd = visible(_numbered(amd), environment.get("ROCR_VISIBLE_DEVICES"))
+    hip = environment.get("HIP_VISIBLE_DEVICES", None if nvidia else environment.get("CUDA_VISIBLE_DEVICES"))
+    left = {device.uuid for device in visible(_numbered(amd), hip)}
+    return visible(nvidia, environment.get("CUDA_VISIBLE_DEVICES")) + [
+        device for device in devices if device.vendor == "amd" and device.uuid in left
+    ]
+
+
+def _numbered(devices: Sequence[Device]) -> list[Device]:
+    return [replace(device, index=str(k)) for k, device in enumerate(devices)]
 
 
 def select(devices: Sequence[Device], text: str | None) -> list[Device]:
@@ -71,16 +94,23 @@ class Lease:
         UUIDs; empty for a run without GPUs.
     environment : dict
         The device mask.
+    shares : list of Share
+        What is held of each device, in no order.
     """
 
-    def __init__(self, names: Iterable[str], environment: Mapping[str, str], fds: Iterable[int] = ()) -> None:
+    def __init__(self, names: Iterable[str], environment: Mapping[str, str], shares: Iterable[Share] = ()) -> None:
         self.names = tuple(names)
         self.environment = dict(environment)
-        self.fds = list(fds)
+        self.shares = list(shares)
+
+    @property
+    def fds(self) -> list[int]:
+        """Descriptors that hold the lease: whoever inherits them holds it too."""
+        return [share.fd for share in self.shares]
 
     def close(self) -> None:
-        while self.fds:
-            os.close(self.fds.pop())
+        while self.shares:
+            self.shares.pop().close()
 
 
 class Devices:
@@ -89,8 +119,9 @@ class Devices:
     Parameters
     ----------
     universe : sequence of Device
-    on_machine : bool or None
-        Whether the machine has GPUs at all: then runs without GPUs get an empty mask. None: if the universe has.
+    on_machine : iterable of str or None
+        Vendors whose GPUs the machine has at all: runs without GPUs get an empty mask for these. None: those of the
+        universe.
     folder : Path or None
         Of the leases; None is the user's.
     check : callable
@@ -101,24 +132,27 @@ class Devices:
         self,
         universe: Sequence[Device],
         *,
-        on_machine: bool | None = None,
+        on_machine: Iterable[str] | None = None,
         folder: Path | None = None,
         check: Callable[[Device], bool] = is_alive,
     ) -> None:
         self._devices = list(universe)
-        self._on_machine = bool(universe) if on_machine is None else on_machine
+        self._vendors = {device.vendor for device in universe} if on_machine is None else set(on_machine)
         self._check = check
         self._shares: dict[str, ShareFile] = {}
+        self._distances: dict[frozenset[str], float] = {}
+        self._health = Health()
+        self._every = {device.uuid: device for device in universe}
         if self._devices:
             folder = folder or lease_folder()
             self._shares = {device.uuid: ShareFile(folder, device.uuid) for device in self._devices}
 
     @classmethod
     def find(cls, gpus: str | None = None, environment: Mapping[str, str] | None = None) -> Devices:
-        """Return the devices of this machine that ``CUDA_VISIBLE_DEVICES`` and ``--gpus`` leave."""
-        environment = os.environ if environment is None else environment
+        """Return the devices of this machine that the inherited masks and ``--gpus`` leave."""
         every = inventory()
-        return cls(select(visible(every, environment.get("CUDA_VISIBLE_DEVICES")), gpus), on_machine=bool(every))
+        left = usable(every, os.environ if environment is None else environment)
+        return cls(select(left, gpus), on_machine={device.vendor for device in every})
 
     @property
     def alive(self) -> tuple[Device, ...]:
@@ -129,52 +163,125 @@ class Devices:
         """Return the share of a device that runs of this user hold, of any sweep."""
         return self._shares[device.uuid].used() if device.uuid in self._shares else 0.0
 
-    def most_runs(self, gpus: float) -> int:
-        """Return how many runs fit on the devices that are alive, were none in use."""
+    def holders(self, device: Device) -> list[tuple[str, float]]:
+        """Return who holds which share of a device."""
+        return self._shares[device.uuid].holders()
+
+    def most_runs(self, gpus: float | str) -> int:
+        """Return how many runs fit on the devices that are alive, were none in use; one a device where it is open."""
+        if isinstance(gpus, str):
+            return len(self._devices)
         units, whole = _units(gpus)
         return len(self._devices) // whole if whole else len(self._devices) * (UNITS // units)
 
     def free(self, gpus: float) -> int:
         """Return how many runs could get their devices now. Drains devices that fail."""
         units, whole = _units(gpus)
-        self._drain()
-        if whole:
-            return sum(self._shares[device.uuid].is_free(0, UNITS) for device in self._devices) // whole
-        return sum(len(self._shares[device.uuid].free_starts(units)) for device in self._devices)
+        rooms = [self._shares[device.uuid].free_units() for device in self.ready()]
+        return sum(room == UNITS for room in rooms) // whole if whole else sum(room // units for room in rooms)
 
-    def lease(self, gpus: float) -> Lease:
-        """Take devices for a run and return them with its mask.
+    def lease(self, gpus: float, label: str = "") -> Lease:
+        """Take devices for a run and return them with its mask; several are those that stand closest together.
+
+        Parameters
+        ----------
+        label : str
+            What `holders` calls the run.
 
         Raises
         ------
-        ExecutorError
+        NoRoomError
             If there are not enough free ones.
         """
         if not gpus:
-            return Lease((), _mask(()) if self._on_machine else {})
+            return Lease((), self._mask(()))
         units, whole = _units(gpus)
-        self._drain()
-        taken: dict[str, int] = {}
-        # The least used first: fractions spread out before they share.
-        for device in sorted(self._devices, key=self.used):
-            share = self._shares[device.uuid]
-            starts = share.free_starts(units) if not whole else [0] * share.is_free(0, UNITS)
-            fd = next((fd for start in starts if (fd := share.take(start, units)) is not None), None)
-            if fd is not None:
-                taken[device.uuid] = fd
-            if len(taken) == max(1, whole):
-                names = [device.uuid for device in self._devices if device.uuid in taken]
-                return Lease(names, _mask(names), taken.values())
-        for fd in taken.values():
-            os.close(fd)
-        raise ExecutorError(f"a run needs {gpus:g} GPUs; not enough are free of the {len(self._devices)} in use")
+        free = {device.uuid: self._shares[device.uuid].free_units() for device in self.ready()}
+        names = [name for name, room in free.items() if room >= units]
+        if whole > 1:
+            names = list(closest(names, whole, self._distance))
+        else:
+            names.sort(key=lambda name: -free[name])  # the least used first: fractions spread out before they share
+        shares: dict[str, Share] = {}
+        for name in names:
+            share = self._shares[name].take(units, label)
+            if share is not None:
+                shares[name] = share
+            if len(shares) == max(1, whole):
+                chosen = [device.uuid for device in self._devices if device.uuid in shares]
+                return Lease(chosen, self._mask(chosen), shares.values())
+        for share in shares.values():
+            share.close()
+        raise NoRoomError(f"a run needs {gpus:g} GPUs; not enough are free of the {len(self._devices)} in use")
 
-    def _drain(self) -> None:
+    def lease_units(self, uuid: str, units: int, label: str = "") -> Lease:
+        """Take so many units of one device, as `lease`."""
+        share = self._shares[uuid].take(units, label)
+        if share is None:
+            raise NoRoomError(f"{units / UNITS:.0%} of GPU {uuid} were free, and are taken now")
+        return Lease((uuid,), self._mask((uuid,)), (share,))
+
+    def ready(self) -> list[Device]:
+        """Return the devices that a run may get now, however much of them is free. Drains those that fail."""
         for device in [device for device in self._devices if not self._check(device)]:
-            logger.warning(
-                "GPU %s (%s, %s) does not answer; it is not used any more", device.index, device.name, device.uuid
-            )
-            self._devices.remove(device)
+            self._stop(device, "does not answer")
+        ready = []
+        for device in list(self._devices):
+            match self._health.verdict(device.uuid):
+                case Verdict.USE:
+                    ready.append(device)
+                case Verdict.STOP:
+                    row = self._health.row(device.uuid)
+                    self._stop(device, f"failed {row} runs in a row, while runs on other GPUs ended well")
+        return ready
+
+    def began(self, names: Iterable[str]) -> None:
+        """Note that a run has started on these devices."""
+        self._health.began(names)
+
+    def ended(self, names: Iterable[str], *, failed: bool | None) -> bool:
+        """Note how a run on these devices ended; None: that says nothing about them.
+
+        Returns
+        -------
+        bool
+            False: one of them does not answer any more, so the failure may not be the run's.
+        """
+        self._health.ended(names, failed=failed)
+        return not failed or all(self._check(self._every[name]) for name in names)
+
+    def local_cpus(self, names: Iterable[str]) -> frozenset[int]:
+        """Return the CPUs of the NUMA nodes of these devices; empty: unknown."""
+        near = [backend(device.vendor).local_cpus(device) for device in map(self._every.__getitem__, names)]
+        return frozenset().union(*near) if all(near) else frozenset()
+
+    def _distance(self, one: str, other: str) -> float:
+        pair = frozenset((one, other))
+        if pair not in self._distances:
+            first, second = self._every[one], self._every[other]
+            same = first.vendor == second.vendor
+            self._distances[pair] = backend(first.vendor).distance(first, second) if same else 100 * UNKNOWN
+        return self._distances[pair]
+
+    def _stop(self, device: Device, why: str) -> None:
+        logger.warning("GPU %s (%s, %s) %s; it is not used any more", device.index, device.name, device.uuid, why)
+        self._devices.remove(device)
+
+    def _mask(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the variables that let a process see these devices only."""
+        chosen = [self._every[name] for name in names]
+        mask: dict[str, str] = {}
+        if "nvidia" in self._vendors:
+            words = [device.uuid for device in chosen if device.vendor == "nvidia"]
+            mask |= {"CUDA_VISIBLE_DEVICES": ",".join(words), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+        if "amd" in self._vendors:
+            words = [device.word or device.uuid for device in chosen if device.vendor == "amd"]
+            # HIP counts within what ROCr leaves; it would read CUDA's variable too, if there were none of its own.
+            order = ",".join(str(k) for k in range(len(words))) or "-1"
+            mask |= {"ROCR_VISIBLE_DEVICES": ",".join(words), "HIP_VISIBLE_DEVICES": order}
+            if "nvidia" not in self._vendors:
+                mask["CUDA_VISIBLE_DEVICES"] = order
+        return mask
 
     def close(self) -> None:
         """Close the lease files; leases that were given out stay."""
@@ -189,7 +296,3 @@ def _units(gpus: float) -> tuple[int, int]:
     if 0 < gpus < 1:
         return max(1, int(UNITS * gpus + 1e-6)), 0
     raise ExecutorError(f"{gpus:g} GPUs per run; write a whole number, or a fraction below 1 to share a device")
-
-
-def _mask(names: Iterable[str]) -> dict[str, str]:
-    return {"CUDA_VISIBLE_DEVICES": ",".join(names), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}

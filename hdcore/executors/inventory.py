@@ -1,13 +1,9 @@
-"""Which GPUs this machine has, as NVML tells. No driver means no GPUs; it is not an error."""
+"""The GPUs of this machine, whoever made them. No driver means no GPUs; it is not an error."""
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
-from typing import Any
-
-logger = logging.getLogger("hdcore")
-_is_initialised = False
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +13,15 @@ class Device:
     Attributes
     ----------
     index : str
-        ``0``, ``1``, … in the order of PCI bus ids; ``0:1`` is instance 1 of GPU 0.
+        ``0``, ``1``, … in the order of PCI bus ids; ``0:1`` is instance 1 of GPU 0. AMD's follow NVIDIA's.
     bus_id : str
         Of the GPU.
     busy_percent : int or None
         Share of the last sample period in which a kernel ran; unknown for instances.
+    vendor : str
+        ``nvidia`` or ``amd``.
+    word : str
+        What a device mask calls it, where that is not the UUID.
     """
 
     index: str
@@ -31,100 +31,52 @@ class Device:
     memory_used_bytes: int
     bus_id: str
     busy_percent: int | None = None
+    vendor: str = "nvidia"
+    word: str = ""
 
 
-def _nvml() -> Any | None:
-    """The binding with NVML initialised, done once as it takes seconds on some machines; None without GPUs."""
-    global _is_initialised
-    try:
-        import pynvml
-    except ImportError:
-        return None
-    if not _is_initialised:
-        try:
-            pynvml.nvmlInit()
-        except (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded):
-            return None
-        except pynvml.NVMLError as error:
-            logger.warning("GPUs cannot be used: NVML says %s", error)
-            return None
-        _is_initialised = True
-    return pynvml
+class Backend(Protocol):
+    """What a vendor's library tells. A question that it cannot answer has an empty answer; nothing raises."""
+
+    def inventory(self) -> list[Device]:
+        """Return the devices in the order of their PCI bus ids; one that does not answer is left out."""
+
+    def used_bytes(self, device: Device) -> int | None:
+        """Return the memory in use on the device, by anybody; None: the device has vanished, or has failed."""
+
+    def processes(self, device: Device) -> dict[int, int]:
+        """Return the memory of each process that uses the device, pid -> bytes."""
+
+    def distance(self, one: Device, other: Device) -> float:
+        """Return how far apart two devices are; see `topology`."""
+
+    def local_cpus(self, device: Device) -> frozenset[int]:
+        """Return the CPUs of the device's NUMA node; empty: unknown."""
+
+
+def backend(vendor: str) -> Backend:
+    """Return the library of a vendor; its binding is loaded at the first question."""
+    from hdcore.executors import amd, nvidia
+
+    libraries: dict[str, Backend] = {"nvidia": nvidia, "amd": amd}
+    return libraries[vendor]
 
 
 def inventory() -> list[Device]:
-    """Return the devices of this machine, in the order of their PCI bus ids.
-
-    A GPU in MIG mode is replaced by its instances. One that does not answer (fallen off the bus) is left out.
-    """
-    nvml = _nvml()
-    if nvml is None:
-        return []
-    devices: list[Device] = []
-    for index in range(_count(nvml)):
-        try:
-            handle = nvml.nvmlDeviceGetHandleByIndex(index)
-            bus_id = _text(nvml.nvmlDeviceGetPciInfo(handle).busId)
-            instances = _instances(nvml, handle)
-            if instances is None:
-                busy = _busy_percent(nvml, handle)
-                devices.append(_describe(nvml, handle, str(index), bus_id, busy))
-            else:
-                devices += [_describe(nvml, part, f"{index}:{k}", bus_id, None) for k, part in instances]
-        except nvml.NVMLError as error:
-            logger.warning("GPU %d is left out: NVML says %s", index, error)
-    return devices
+    """Return the devices of this machine: NVIDIA's, then AMD's."""
+    found = backend("nvidia").inventory()
+    wholes = len({device.index.partition(":")[0] for device in found})
+    return found + [replace(each, index=str(wholes + k)) for k, each in enumerate(backend("amd").inventory())]
 
 
-def _count(nvml: Any) -> int:
-    try:
-        return int(nvml.nvmlDeviceGetCount())
-    except nvml.NVMLError as error:
-        logger.warning("GPUs cannot be used: NVML says %s", error)
-        return 0
+def used_bytes(device: Device) -> int | None:
+    return backend(device.vendor).used_bytes(device)
+
+
+def processes(device: Device) -> dict[int, int]:
+    return backend(device.vendor).processes(device)
 
 
 def is_alive(device: Device) -> bool:
     """Ask one device for its memory: False when it has vanished, or has failed."""
-    nvml = _nvml()
-    if nvml is None:
-        return False
-    try:
-        nvml.nvmlDeviceGetMemoryInfo(nvml.nvmlDeviceGetHandleByUUID(device.uuid))
-    except nvml.NVMLError:
-        return False
-    return True
-
-
-def _instances(nvml: Any, handle: Any) -> list[tuple[int, Any]] | None:
-    """MIG instances with their numbers; None if the GPU is not partitioned."""
-    try:
-        if nvml.nvmlDeviceGetMigMode(handle)[0] != nvml.NVML_DEVICE_MIG_ENABLE:
-            return None
-        most = nvml.nvmlDeviceGetMaxMigDeviceCount(handle)
-    except (nvml.NVMLError_NotSupported, nvml.NVMLError_FunctionNotFound):
-        return None
-    found = []
-    for k in range(most):
-        try:
-            found.append((k, nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, k)))
-        except nvml.NVMLError_NotFound:  # the places of instances need not be filled in order
-            continue
-    return found
-
-
-def _describe(nvml: Any, handle: Any, index: str, bus_id: str, busy: int | None) -> Device:
-    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-    name, uuid = _text(nvml.nvmlDeviceGetName(handle)), _text(nvml.nvmlDeviceGetUUID(handle))
-    return Device(index, name, uuid, int(memory.total), int(memory.used), bus_id, busy)
-
-
-def _busy_percent(nvml: Any, handle: Any) -> int | None:
-    try:
-        return int(nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
-    except nvml.NVMLError:
-        return None
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
+    return used_bytes(device) is not None

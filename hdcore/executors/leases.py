@@ -1,9 +1,11 @@
 """Leases of devices and CPUs between all sweeps of one user, kept by the kernel.
 
-Each device has a file of `UNITS` imaginary bytes in a folder of the user; whoever uses a share of the device holds a
-lock on as many bytes. A whole device is the whole range, so it excludes every share, and shares of different sizes
-fit together without any bookkeeping. The locks belong to the open file (OFD locks): they are freed when it is closed,
-and so at any death of the process; nothing is stored and nothing can be stale.
+Each device has a file of `UNITS` imaginary bytes in a folder of the user; whoever uses a share of the device holds
+locks on as many bytes, wherever they are free. A whole device is the whole range, so it excludes every share, and
+shares of different sizes fit together without any bookkeeping. The locks belong to the open file (OFD locks): they
+are freed when it is closed, and so at any death of the process; nothing is stored and nothing can be stale.
+
+The file's text says who holds what, for `hdcore devices`; it is read only where a lock stands.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import fcntl
 import os
 import stat
 import struct
+import time
 from pathlib import Path
 
 from hdcore.errors import ExecutorError
@@ -20,6 +23,9 @@ UNITS = 5040
 """Divisible by 1 to 10: 1/3 and 1/7 of a device are whole numbers of units."""
 
 _FLOCK = struct.Struct("@hhqqi4x")  # struct flock: type, whence, start, length, pid
+_LABEL_BYTES = 96
+_TURN = UNITS  # the byte behind the range: held while somebody picks free units, so that two do not pick the same
+_MOST_WAITS = 50
 
 
 def lease_folder() -> Path:
@@ -59,6 +65,54 @@ def try_lock(fd: int, start: int, length: int) -> bool:
     return True
 
 
+def unlock(fd: int, start: int, length: int) -> None:
+    fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, start, length, 0))
+
+
+class Share:
+    """Units of one device that are held through an open file; `close` gives them back. Idempotent.
+
+    Attributes
+    ----------
+    fd : int
+        Whoever inherits it holds the lease too.
+    """
+
+    def __init__(self, file: ShareFile, fd: int, label: str) -> None:
+        self.fd = fd
+        self._file = file
+        self._label = label
+        self._pieces: list[tuple[int, int]] = []  # start, length
+
+    @property
+    def units(self) -> int:
+        return sum(length for _, length in self._pieces)
+
+    def resize(self, units: int) -> None:
+        """Hold so many units: fewer at once, more as far as there are free ones."""
+        if units > self.units:
+            self._file.lock_more(self, units - self.units)
+        while (surplus := self.units - max(units, 1)) > 0:
+            start, length = self._pieces.pop()
+            kept = max(0, length - surplus)
+            unlock(self.fd, start + kept, length - kept)
+            if kept:
+                self._pieces.append((start, kept))
+
+    def add(self, start: int, length: int) -> None:
+        """Note a piece that was locked, and write who holds it."""
+        self._pieces.append((start, length))
+        try:
+            os.pwrite(self.fd, self._label.encode()[:_LABEL_BYTES].ljust(_LABEL_BYTES, b"\0"), start * _LABEL_BYTES)
+        except OSError:  # a full disk: the lock is what counts
+            pass
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
 class ShareFile:
     """The lease file of one device."""
 
@@ -66,35 +120,64 @@ class ShareFile:
         self._path = folder / f"gpu-{uuid.replace('/', '_')}"
         self._probe = open_lock(self._path)  # never holds a lock itself, so it sees those of this process too
 
-    def is_free(self, start: int, units: int) -> bool:
-        return self._first_lock(start, units) is None
-
-    def free_starts(self, units: int) -> list[int]:
-        """Return where shares of this size could begin, without overlap."""
-        return [start for start in range(0, UNITS - units + 1, units) if self.is_free(start, units)]
+    def free_units(self) -> int:
+        return UNITS - sum(length for _, length in self._locked())
 
     def used(self) -> float:
         """Return the leased share of the device, of all sweeps of this user."""
-        at, used = 0, 0
-        while at < UNITS and (lock := self._first_lock(at, UNITS - at)) is not None:
-            start, length = lock
-            end = UNITS if length == 0 else min(UNITS, start + length)
-            used += end - max(at, start)
-            at = end
-        return used / UNITS
+        return 1.0 - self.free_units() / UNITS
 
-    def take(self, start: int, units: int) -> int | None:
-        """Lease a range; return the descriptor that holds it, None if another was faster."""
-        fd = open_lock(self._path)
-        if try_lock(fd, start, units):
-            return fd
-        os.close(fd)
+    def holders(self) -> list[tuple[str, float]]:
+        """Return who holds which share, as they call themselves."""
+        shares: dict[str, float] = {}
+        for start, length in self._locked():
+            label = os.pread(self._probe, _LABEL_BYTES, start * _LABEL_BYTES).rstrip(b"\0").decode(errors="replace")
+            shares[label] = shares.get(label, 0.0) + length / UNITS
+        return list(shares.items())
+
+    def take(self, units: int, label: str = "") -> Share | None:
+        """Lock so many units, all or none; None if there are too few, or another was faster."""
+        share = Share(self, open_lock(self._path), label)
+        self.lock_more(share, units)
+        if share.units == units:
+            return share
+        share.close()
         return None
 
-    def _first_lock(self, start: int, units: int) -> tuple[int, int] | None:
-        query = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, units, 0)
-        kind, _, at, length, _ = _FLOCK.unpack(fcntl.fcntl(self._probe, fcntl.F_OFD_GETLK, query))
-        return None if kind == fcntl.F_UNLCK else (at, length)
+    def lock_more(self, share: Share, units: int) -> None:
+        """Lock up to `units` free units for a share that exists."""
+        for _ in range(_MOST_WAITS):
+            if try_lock(share.fd, _TURN, 1):
+                break
+            time.sleep(0.001)  # another one picks, which takes microseconds unless it was stopped in the middle
+        else:
+            return
+        try:
+            at = 0
+            for start, length in [*self._locked(), (UNITS, 0)]:
+                room = min(start - at, units)
+                if room > 0 and try_lock(share.fd, at, room):
+                    share.add(at, room)
+                    units -= room
+                at = start + length
+        finally:
+            unlock(share.fd, _TURN, 1)
+
+    def _locked(self) -> list[tuple[int, int]]:
+        """Locked ranges, ascending. The kernel answers with any lock in a range, so the rest is asked on both sides."""
+        found: list[tuple[int, int]] = []
+        asked = [(0, UNITS)]
+        while asked:
+            start, end = asked.pop()
+            query = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, end - start, 0)
+            kind, _, first, length, _ = _FLOCK.unpack(fcntl.fcntl(self._probe, fcntl.F_OFD_GETLK, query))
+            if kind == fcntl.F_UNLCK:
+                continue
+            last = end if length == 0 else min(first + length, end)
+            first = max(first, start)
+            found.append((first, last - first))
+            asked += [piece for piece in ((start, first), (last, end)) if piece[0] < piece[1]]
+        return sorted(found)
 
     def close(self) -> None:
         if self._probe >= 0:

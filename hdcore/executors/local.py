@@ -13,7 +13,6 @@ The driver waits on sockets and inotify only; an executor with a hundred quiet r
 
 from __future__ import annotations
 
-import heapq
 import logging
 import os
 import secrets
@@ -22,6 +21,7 @@ import socket
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -46,10 +46,11 @@ from hdcore.executors.protocol import (
 )
 from hdcore.executors.spawner import Spawner
 from hdcore.records import Event, Launch, RunEnd, RunStarted
-from hdcore.typing import RunStatus
+from hdcore.typing import Configuration, RunStatus
 
 if TYPE_CHECKING:
     from hdcore.executors.devices import Devices, Lease
+    from hdcore.executors.packer import Packer
 
 LOG_CAP_BYTES = 64 << 20
 MOST_READS = 16
@@ -96,7 +97,14 @@ class LocalExecutor:
     devices : Devices or None
         GPUs to give out; None: none are given out and no device mask is set.
     gpus_per_run, cpus_per_run
-        What each run of this sweep asks for; `capacity` counts with them.
+        What each run of this sweep asks for; `capacity` counts with them. ``"auto"``: runs share devices by their
+        measured memory.
+    memory_file : Path or None
+        Where the measurements are kept for the next driver of the sweep.
+    name : str
+        What others on this machine read in `hdcore devices`.
+    sample_s : float
+        Between two measurements.
     function : callable or None
         Called as ``function(configuration, run)`` in each run's process instead of executing `Launch.argv`. The
         spawner is forked from this process right here, so it inherits everything that is loaded; make the executor
@@ -124,8 +132,11 @@ class LocalExecutor:
         slots: int | None = None,
         *,
         devices: Devices | None = None,
-        gpus_per_run: float = 0,
+        gpus_per_run: float | str = 0,
         cpus_per_run: int = 1,
+        memory_file: Path | None = None,
+        name: str = "",
+        sample_s: float = 1.0,
         function: Callable[..., Any] | None = None,
         preload: Preload | None = None,
         mark: str | None = None,
@@ -138,22 +149,30 @@ class LocalExecutor:
         if gpus_per_run and (devices is None or not devices.most_runs(gpus_per_run)):
             have = 0 if devices is None else len(devices.alive)
             raise InputError(
-                f"{gpus_per_run:g} GPUs per run; there are {have} that may be used", field="hdcore.gpus_per_run"
+                f"{_amount(gpus_per_run)} GPUs per run; there are {have} that may be used",
+                field="hdcore.gpus_per_run",
             )
         usable = cpus.usable_cpus()
         if slots is None:
             slots = cpus.default_slots(len(usable), cpus_per_run)
-            if devices is not None and gpus_per_run:
+            if devices is not None and gpus_per_run and not isinstance(gpus_per_run, str):
                 slots = max(1, min(slots, devices.most_runs(gpus_per_run)))
         self.slots = slots
         self.mark = mark or secrets.token_hex(16)
         self._devices = devices
         self._gpus_per_run = gpus_per_run
+        self._name = name or self.mark[:12]
+        self._packer: Packer | None = None
+        if isinstance(gpus_per_run, str) and devices is not None:
+            from hdcore.executors.packer import Packer
+
+            self._packer = Packer(devices, path=memory_file, sample_s=sample_s)
         self._function = function
         self._preload = preload
         self._said_cold = False
         self.notice: Callable[[str], None] = logging.getLogger("hdcore").warning
         self._bounds = Bounds(kill_grace_s, give_up_s, log_cap_bytes)
+        self._usable_cpus = frozenset(usable)
         self._cpus = cpus.own(cpus.shares(usable, slots, cpus_per_run))
         self._free = list(range(slots))
         self._live: dict[int, _Live] = {}
@@ -185,16 +204,22 @@ class LocalExecutor:
         """Return how many more runs could start now."""
         if self._closed or not self._free:
             return 0
+        if self._packer is not None:
+            return min(len(self._free), self._packer.capacity())
         if self._devices is not None and self._gpus_per_run:
-            return min(len(self._free), self._devices.free(self._gpus_per_run))
+            return min(len(self._free), self._devices.free(float(self._gpus_per_run)))
         return len(self._free)
+
+    def has_room(self, number: int, configuration: Configuration) -> bool:
+        """Return whether this run could start now."""
+        return self._packer is None or self._packer.has_room(number, configuration)
 
     def blocked(self) -> str | None:
         """Return why no run can ever start again, though none is running; None: one can, now or later."""
         if len(self._stuck) == self.slots:
             return "every slot is held by a process that does not die"
         if self._devices is not None and self._gpus_per_run and not self._devices.most_runs(self._gpus_per_run):
-            return f"{self._gpus_per_run:g} GPUs per run; {len(self._devices.alive)} are left that answer"
+            return f"{_amount(self._gpus_per_run)} GPUs per run; {len(self._devices.alive)} are left that answer"
         return None
 
     def start(self, launch: Launch) -> tuple[str, ...]:
@@ -207,8 +232,10 @@ class LocalExecutor:
             raise ExecutorError(f"no free slot for run {launch.number}: {self.slots} in use")
         if launch.number in self._live:
             raise ExecutorError(f"run {launch.number} is running already")
-        lease = None if self._devices is None else self._devices.lease(launch.gpus)
-        slot = heapq.heappop(self._free)
+        lease = self._lease(launch)
+        near = self._near_cpus(lease)
+        slot = max(self._free, key=lambda slot: (len(near.intersection(self._cpus.shares[slot])), -slot))
+        self._free.remove(slot)
         try:
             request = self._request(launch, slot, lease)
             self._pickup.open(launch)
@@ -228,6 +255,8 @@ class LocalExecutor:
         except ExecutorError:
             self._give_up(run)
             raise
+        if self._devices is not None:
+            self._devices.began(run.devices)
         return run.devices
 
     def cancel(self, number: int, reason: str, *, grace_s: float = 5.0) -> None:
@@ -245,6 +274,9 @@ class LocalExecutor:
         deadline = time.monotonic() + timeout_s
         while True:
             wait = 0.0 if self._events or self._pickup.has_work else max(0.0, deadline - time.monotonic())
+            if self._packer is not None:
+                self._packer.sample()
+                wait = min(wait, self._packer.wait_s())
             woken = False
             for key, _ in self._selector.select(self._pickup.patience(wait)):
                 if key.data is None:
@@ -308,7 +340,7 @@ class LocalExecutor:
             err=os.path.join(launch.folder, "stderr.log"),
             timeout_s=None if launch.timeout_s is None else min(launch.timeout_s, LONGEST_S),
             bounds=self._bounds,
-            cpus=self._cpus.shares[slot],
+            cpus=self._affinity(launch, slot, lease),
             function=self._function is not None or self._is_warm(launch, environment),
             name=process_name(self.mark, launch.number, launch.attempt),
         )
@@ -323,10 +355,33 @@ class LocalExecutor:
             self.notice(f"run {launch.number} starts cold, without preloaded modules: {why}")
         return why is None
 
+    def _lease(self, launch: Launch) -> Lease | None:
+        if self._devices is None:
+            return None
+        label = f"{self._name}/{launch.number}"
+        if isinstance(launch.gpus, str):
+            if self._packer is None:
+                raise ExecutorError(f"run {launch.number} asks for {launch.gpus} GPUs of an executor that counts them")
+            return self._packer.lease(launch, label)
+        return self._devices.lease(launch.gpus, label)
+
+    def _near_cpus(self, lease: Lease | None) -> frozenset[int]:
+        """Usable CPUs on the NUMA nodes of a run's devices; empty if those are all, or unknown."""
+        if lease is None or not lease.names or self._devices is None:
+            return frozenset()
+        near = self._devices.local_cpus(lease.names) & self._usable_cpus
+        return near if near != self._usable_cpus else frozenset()
+
+    def _affinity(self, launch: Launch, slot: int, lease: Lease | None) -> tuple[int, ...]:
+        """CPUs of a run: those of its slot that are near its devices, else all that are near."""
+        own, near = self._cpus.shares[slot], self._near_cpus(lease)
+        if not near:
+            return own
+        both = tuple(cpu for cpu in own if cpu in near)
+        return both if len(both) >= launch.cpus else tuple(sorted(near))
+
     def _refuse(self, launch: Launch, slot: int, lease: Lease | None, why: str) -> tuple[str, ...]:
-        heapq.heappush(self._free, slot)
-        if lease is not None:
-            lease.close()
+        self._free_slot(slot, lease)
         self._events.append(outcome.not_started(launch, why))
         return ()
 
@@ -423,6 +478,8 @@ class LocalExecutor:
                 run.is_started = True
                 launch = run.launch
                 self._events.append(RunStarted(launch.number, launch.attempt, record.pid, run.devices))
+                if self._packer is not None and run.lease is not None:
+                    self._packer.started(run.lease, record.pid)
                 self._pickup.touch(launch.number)
             case Kind.ENDED:
                 run.is_unkillable = bool(record.flags & Flags.UNKILLABLE)
@@ -496,12 +553,26 @@ class LocalExecutor:
             end = msgspec.structs.replace(end, are_reports_lost=True)
         if self._pickup.is_spoiled(run.launch.number):
             end = msgspec.structs.replace(end, is_report_spoiled=True)
-        self._events.append(end)
+        self._events.append(self._judge(run, end))
         self._retire(run)
         if run.is_unkillable:
             self._stuck.append(run)
         else:
             self._release(run)
+
+    def _judge(self, run: _Live, end: RunEnd) -> RunEnd:
+        """Tell the devices how a run ended, and excuse it where they were at fault."""
+        if self._devices is None or not run.devices:
+            return end
+        if self._packer is not None and run.lease is not None:
+            end = self._packer.ended(run.lease, run.launch, end)
+        failed: bool | None = end.status is RunStatus.FAILED
+        if end.status is RunStatus.CANCELED or end.is_excused or (failed and not (end.exit_code or end.signal)):
+            failed = None  # no word about the devices
+        if not self._devices.ended(run.devices, failed=failed):
+            reason = f"{end.reason}; its GPU does not answer any more"
+            end = msgspec.structs.replace(end, reason=reason, is_excused=True)
+        return end
 
     def _end(self, run: _Live, end: RunEnd) -> None:
         """The tree is gone. The RunEnd waits until the report file is read to its end."""
@@ -523,6 +594,15 @@ class LocalExecutor:
     def _release(self, run: _Live) -> None:
         """Give back slot and devices: nothing of the run is left."""
         self._drop_socket(run)
-        if run.lease is not None:
-            run.lease.close()
-        heapq.heappush(self._free, run.slot)
+        self._free_slot(run.slot, run.lease)
+
+    def _free_slot(self, slot: int, lease: Lease | None) -> None:
+        if lease is not None:
+            if self._packer is not None:
+                self._packer.release(lease)
+            lease.close()
+        self._free.append(slot)
+
+
+def _amount(gpus: float | str) -> str:
+    return gpus if isinstance(gpus, str) else f"{gpus:g}"

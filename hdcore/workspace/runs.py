@@ -150,10 +150,11 @@ def prepare_run(
         folder=folder,
         report=report,
         environment=environment,
-        gpus=spec.gpus_per_run if not isinstance(spec.gpus_per_run, str) else 1,
+        gpus=spec.gpus_per_run,
         cpus=spec.cpus_per_run,
         timeout_s=spec.limits.run_timeout_s,
         offset=offset,
+        configuration=dict(configuration),
     )
 
 

@@ -25,6 +25,7 @@ class Play:
     ) -> None:
         self.reports, self.status, self.reason, self.endless = list(reports), status, reason, endless
         self.are_reports_lost = are_reports_lost
+        self.is_excused = False
 
 
 class ScriptedExecutor:
@@ -39,12 +40,16 @@ class ScriptedExecutor:
         self.most_at_once = 0
         self.is_closed = False
         self.why_blocked: str | None = None
+        self.too_big: set[int] = set()
         self.polls = 0
         self.dropped = 0  # lines refused, with each report
         self.on_poll: Callable[[int], None] = lambda polls: None
 
     def capacity(self) -> int:
         return 0 if self.why_blocked else self.slots - len(self.live)
+
+    def has_room(self, number: int, configuration: dict[str, Any]) -> bool:
+        return number not in self.too_big
 
     def blocked(self) -> str | None:
         return self.why_blocked
@@ -77,7 +82,7 @@ class ScriptedExecutor:
                 row = MetricRow(name, value, at=1.0)
                 events.append(Reports(number, launch.attempt, (row,), at[0] * 10, self.dropped))
             elif not play.endless:
-                self._end(events, launch, play.status, play.reason, play.are_reports_lost)
+                self._end(events, launch, play.status, play.reason, play.are_reports_lost, play.is_excused)
         return events
 
     def wake_on(self, fd: int) -> None:
@@ -88,7 +93,13 @@ class ScriptedExecutor:
         self.live.clear()
 
     def _end(
-        self, events: list[Event], launch: Launch, status: RunStatus, reason: str | None, are_reports_lost: bool = False
+        self,
+        events: list[Event],
+        launch: Launch,
+        status: RunStatus,
+        reason: str | None,
+        are_reports_lost: bool = False,
+        is_excused: bool = False,
     ) -> None:
         del self.live[launch.number]
         events.append(
@@ -99,6 +110,7 @@ class ScriptedExecutor:
                 reason=reason,
                 duration_s=0.5,
                 are_reports_lost=are_reports_lost,
+                is_excused=is_excused,
             )
         )
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from hdcore.driver import drive
-from hdcore.errors import ExecutorError, InputError, StoreError
+from hdcore.errors import ExecutorError, InputError, NoRoomError, StoreError
 from hdcore.observer import EndedRun, Observer
-from hdcore.records import Limits, SweepSpec
+from hdcore.records import Launch, Limits, SweepSpec
 from hdcore.signals import StopSignals
 from hdcore.store import Store, StoreReader, request_cancel
 from hdcore.typing import Goal, RunStatus
@@ -412,3 +412,47 @@ def test_memory_and_work_do_not_grow_with_the_runs(root: Path) -> None:
 class _Forgetful(list):  # type: ignore[type-arg]
     def append(self, item: object) -> None:
         pass
+
+
+def test_a_run_without_room_waits_and_those_behind_it_pass(root: Path) -> None:
+    executor = ScriptedExecutor(lambda number, attempt: Play(), slots=2)
+    executor.too_big = {1}
+
+    def make_room(polls: int) -> None:
+        if len(executor.started) == 5:
+            executor.too_big.clear()
+
+    executor.on_poll = make_room
+    status, _ = go(root, make_spec(6), executor)
+    assert status is RunStatus.COMPLETED
+    assert sorted(executor.started) == [(n, 1) for n in range(6)]
+    assert executor.started[-1] == (1, 1) or executor.started.index((1, 1)) == 5
+
+
+def test_a_run_whose_devices_another_sweep_took_waits(root: Path) -> None:
+    class Beaten(ScriptedExecutor):
+        refusals = 3
+
+        def start(self, launch: Launch) -> tuple[str, ...]:
+            if self.refusals and launch.number == 1:
+                self.refusals -= 1
+                raise NoRoomError("taken")
+            return super().start(launch)
+
+    executor = Beaten(lambda number, attempt: Play(), slots=2)
+    status, _ = go(root, make_spec(4), executor)
+    assert status is RunStatus.COMPLETED
+    assert sorted(executor.started) == [(n, 1) for n in range(4)]
+
+
+def test_an_excused_failure_costs_no_retry(root: Path) -> None:
+    def script(number: int, attempt: int) -> Play:
+        play = Play([9.0], RunStatus.FAILED, "out of GPU memory") if attempt < 3 else Play([4.0])
+        play.is_excused = attempt < 3
+        return play
+
+    executor = ScriptedExecutor(script, slots=1)
+    status, witness = go(root, make_spec(1), executor)
+    assert status is RunStatus.COMPLETED
+    assert executor.started == [(0, 1), (0, 2), (0, 3)]
+    assert witness.requeued == [0, 0]

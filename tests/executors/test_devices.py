@@ -87,6 +87,8 @@ def test_a_device_is_described(machine: Path) -> None:
         "memory_used_bytes": 1 << 20,
         "bus_id": "00000000:01:00.0",
         "busy_percent": 37,
+        "vendor": "nvidia",
+        "word": "",
     }
 
 
