@@ -9,4 +9,5 @@ def pytest_configure() -> None:
     """Hear the signals that the tests send: a suite started in the background or under nohup inherits them ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
