@@ -2,11 +2,11 @@
 
 ::
 
-    runs/0007/work/            working directory: a link to each top-level entry of the snapshot,
-              work/outputs     -> ../outputs
-              outputs/         artefacts; outputs/NAME for each declared output
-              checkpoints/     kept from one attempt to the next
-              configuration.json, report-1.jsonl
+    runs/0007/
+        work/            working directory: a link to each top-level entry of the snapshot, outputs -> ../outputs
+        outputs/         artefacts; outputs/NAME for each declared output
+        checkpoints/     kept from one attempt to the next
+        configuration.json, report-1.jsonl
 
 Links are relative, so a root can be moved or copied.
 """

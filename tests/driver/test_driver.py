@@ -329,7 +329,7 @@ def test_a_run_that_cannot_be_made_ready_fails_and_the_others_go_on(root: Path) 
 def test_an_error_of_the_disk_is_one_line_and_ends_everything(root: Path) -> None:
     def prepare(number: int, attempt: int, configuration: Any) -> Any:
         if number == 3:
-            raise OSError(28, "No space left on device", "/root/runs/0003")
+            raise OSError(28, "No space left on device", "runs/0003")
         return bare_launch(number, attempt, configuration)
 
     executor = ScriptedExecutor(lambda number, attempt: Play())
