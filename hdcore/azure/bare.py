@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hdcore.azure.expressions import check_grid, check_space, read_parameter
+from hdcore.azure.expressions import KEYS, check_grid, check_space, read_parameter
 from hdcore.azure.fields import shown, unknown
 from hdcore.azure.load import apply_overrides, chosen_seed, legal_name
 from hdcore.azure.reader import clean
@@ -27,15 +27,7 @@ SAMPLERS = ("random", "sobol", "grid", "bayesian")
 _ARGUMENTS = {
     "log": ("low", "high"),
     "int": ("low", "high"),
-    "randint": ("upper",),
-    "uniform": ("min_value", "max_value"),
-    "quniform": ("min_value", "max_value", "q"),
-    "loguniform": ("min_value", "max_value"),
-    "qloguniform": ("min_value", "max_value", "q"),
-    "normal": ("mu", "sigma"),
-    "qnormal": ("mu", "sigma", "q"),
-    "lognormal": ("mu", "sigma"),
-    "qlognormal": ("mu", "sigma", "q"),
+    **{kind: keys for kind, keys in KEYS.items() if kind != "choice"},
 }
 _FORMS = ("choice", *_ARGUMENTS)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")

@@ -17,7 +17,7 @@ from hdcore.space import SearchSpace
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BOUNDS = {"min_value": "low", "max_value": "high"}  # spellings of old texts
-_KEYS: dict[str, tuple[str, ...]] = {
+KEYS: dict[str, tuple[str, ...]] = {
     "choice": ("values",),
     "randint": ("upper",),
     "uniform": ("min_value", "max_value"),
@@ -115,12 +115,12 @@ class _Reader:
         if not isinstance(data, dict):
             self._fail(f"is {shown(data)}; write an expression such as {{type: choice, values: [{shown(data)}]}}")
         if "type" not in data:
-            self._fail(f"has no 'type'; write one of {', '.join(_KEYS)}")
+            self._fail(f"has no 'type'; write one of {', '.join(KEYS)}")
         word = data["type"]
         kind = word.lower().replace("_", "") if isinstance(word, str) else ""
-        if kind not in _KEYS:
-            self._fail(f"has the type {shown(word)}; write one of {', '.join(_KEYS)}")
-        keys = _KEYS[kind]
+        if kind not in KEYS:
+            self._fail(f"has the type {shown(word)}; write one of {', '.join(KEYS)}")
+        keys = KEYS[kind]
         data = self._with_new_spellings(data, keys)
         for key in data:
             if key != "type" and key not in keys:
