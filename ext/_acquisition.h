@@ -23,6 +23,7 @@ typedef struct {
     const double *alpha; /* (n,) */
     const double *ainv;  /* (n, lda) lower */
     double sf2, mu, best; /* best: the incumbent, to be improved downwards */
+    double noise; /* of one result, where LogEI is to be discounted by it, or 0 */
     /* Points beyond the factor, told since (with their value) or pending (with fantasies of it): c(x) = k_P(x) - V k(x)
      * is their posterior covariance with f(x). */
     int pending, fantasies;

@@ -29,6 +29,7 @@ cdef extern from "_acquisition.h" nogil:
         double sf2
         double mu
         double best
+        double noise
         int pending
         int fantasies
         long ldp
@@ -136,8 +137,8 @@ cdef class Acquisition:
 
     def model(self, int n, const double[:, ::1] z not None, const double[::1] w2 not None,
               const double[::1] rate not None, const double[::1] alpha not None, const double[:, ::1] ainv not None,
-              double sf2, double mu, double best):
-        """Take a factorised model; forgets pending points, failures and the subset."""
+              double sf2, double mu, double best, double noise=0.0):
+        """Take a factorised model; forgets pending points, failures and the subset. noise: 0 for plain LogEI."""
         self.kept = {"model": (z, w2, rate, alpha, ainv)}
         self.m.n = n
         self.m.d = <int>z.shape[0]
@@ -151,6 +152,7 @@ cdef class Acquisition:
         self.m.sf2 = sf2
         self.m.mu = mu
         self.m.best = best
+        self.m.noise = noise
         self.m.pending = self.m.fantasies = self.m.failures = self.m.members = 0
         self.m.tail = 0
         self.reserve()

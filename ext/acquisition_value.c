@@ -272,7 +272,14 @@ HD_CLONES static void expected_improvement(const acq_model *m, v8 *means, const 
         for (int i = 0; i < count; i++)
             mean[i * LANES + b] *= scale;
         out[b] = largest[b] + hd_log(sum[b] / count) + 0.5 * hd_log(v[b]);
-        out_var[b] = (*variance)[b] < floor ? 0.0 : 0.5 * total[b] * scale / v[b];
+        out_var[b] = 0.5 * total[b] * scale / v[b];
+        if (m->noise > 0.0) { /* augmented EI: times 1 - sd of the noise / sd of a result, what one more result tells */
+            double r = v[b] / m->noise, root = sqrt(1.0 + r), share = r / (root * (root + 1.0));
+            out[b] += hd_log(share);
+            out_var[b] += 0.5 / (m->noise * (1.0 + r) * root * share);
+        }
+        if ((*variance)[b] < floor)
+            out_var[b] = 0.0;
     }
 }
 

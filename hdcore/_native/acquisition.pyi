@@ -31,6 +31,7 @@ class Acquisition:
         sf2: float,
         mu: float,
         best: float,
+        noise: float = ...,
     ) -> None: ...
     def subset(self, members: npt.NDArray[np.int32], tail: int, sinv: FloatMatrix) -> None: ...
     def pending(

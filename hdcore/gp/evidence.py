@@ -75,6 +75,14 @@ class Evidence:
             self._alone = Evidence(self._table, self.X)
         return self if self._alone is None else self._alone
 
+    def part(self, is_kept: BoolVector) -> Evidence:
+        """The evidence of this sweep only, with some of its results, and its best one in any case."""
+        found = Evidence(self._table, self.X)
+        is_kept = is_kept.copy()
+        is_kept[self.y.argmin()] = True
+        found.told, found.y = self.told[is_kept], self.y[is_kept]
+        return found
+
     def upto(self, size: int) -> Sample:
         """The first `size` results, the runs that were stopped before the last of them, and all of other sweeps."""
         told = self.told[:size]

@@ -47,6 +47,9 @@ JITTERS = (0.0, 1e-8, 1e-6, 1e-4, 1e-2)
 NOISE_FREE = 1e-4
 """Up to this sn2 the best value itself is the incumbent, above it the best posterior mean."""
 
+NOISY = 1e-3
+"""Above this sn2 expected improvement is discounted where one more result would tell little: Huang et al. 2006."""
+
 
 class Factor:
     """Inverse covariance of the results that a fit saw.
@@ -183,7 +186,16 @@ class Conditioned:
         self._is_own = factor.data.is_own
         self._e = np.concatenate([factor.fitted.output.variance(later.y, later.sd), np.zeros(len(rows_pending))])
         acquisition.model(
-            n, factor.z, factor.w2, factor.rate, factor.alpha, factor.ainv, factor.sf2, factor.mu, self._least(values)
+            n,
+            factor.z,
+            factor.w2,
+            factor.rate,
+            factor.alpha,
+            factor.ainv,
+            factor.sf2,
+            factor.mu,
+            self._least(values),
+            factor.sn2 if factor.sn2 > NOISY else 0.0,
         )
         X_all = factor.X
         if p:

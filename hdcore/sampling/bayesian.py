@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hdcore.gp.explore import APART, Spread, looks_elsewhere
 from hdcore.gp.model import FANTASIES, LARGEST_PENDING
 from hdcore.gp.propose import Proposer
 from hdcore.gp.view import View
@@ -33,6 +34,9 @@ class BayesianSampler:
     Even runs see the metric as it is, odd runs see it stretched at its good end: one of the two views suits almost
     every objective. The first runs are points of a scrambled Sobol sequence; so are those for which there is nothing to
     learn from (fewer than two results, all results equal).
+
+    When the best result has stood still for a while, every fourth run looks elsewhere, and most runs once its basin is
+    known to the bottom (`hdcore.gp.explore`).
 
     Runs that were stopped count with the final value that their curve promises (`hdcore.gp.curves`), results of other
     sweeps as far as they prove to be of use (`hdcore.gp.parents`); a sweep with such a history begins with their best
@@ -112,6 +116,7 @@ class BayesianSampler:
         self._columns = columns
         self._proposer = Proposer(columns, self._space.snap)
         self._views = [View(columns, is_stretched) for is_stretched in (False, True)]
+        self._elsewhere = [(View(columns, False), Spread(columns.clamp[: self._d], apart)) for apart in APART]
 
     def _next(
         self,
@@ -126,8 +131,11 @@ class BayesianSampler:
         rest = self._remaining(seen)
         if rest is not None and len(rest) == 0:
             return None
-        view = self._views[number % 2]
-        X = evidence.X
+        view, X, told = self._views[number % 2], evidence.X, evidence.told
+        spread = None
+        if looks_elsewhere(number, evidence.y, self._d):
+            view, spread = self._elsewhere[number // 4 % len(APART)]
+            evidence = evidence.part(spread.choose(told, X[told, : self._d]))
         X_pending = np.concatenate([X[pending], self._columns.to_model(chosen)])
         # rows of points that are only chosen so far get numbers that no table row has
         rows_pending = np.concatenate([pending, -1 - np.arange(len(chosen))])
@@ -142,6 +150,9 @@ class BayesianSampler:
         words = sequence.generate_state(2 + self._d, np.uint64)
         fill = self._columns.from_unit((words[2:] >> np.uint64(11)).astype(np.float64) * 2.0**-53)
         ranked = self._proposer.best(model, (int(words[0]), int(words[1])), fill)
+        if spread is not None:
+            known = np.concatenate([X[told], X_pending])[:, : self._d]
+            ranked = ranked[[spread.is_far(row[: self._d], known) for row in ranked]]
         return self._unseen(self._space.snap(self._columns.to_encoded(ranked)), seen)
 
     def _unseen(self, rows: FloatMatrix, seen: set[bytes]) -> FloatVector | None:

@@ -36,7 +36,7 @@ class Problem:
     def twin(self):
         return twin.Posterior(self.X, self.y, self.theta, self.clamp, self.v, self.e)
 
-    def acquisition(self, best=None):
+    def acquisition(self, best=None, noise=0.0):
         """A native acquisition and the twin of its model."""
         self.z, self.w2 = np.zeros_like(self.U), np.empty(self.d)
         self.ainv = np.zeros((self.n, self.U.shape[1]))
@@ -47,7 +47,16 @@ class Problem:
         self.best = self.y.min() if best is None else best
         native = acquisition.Acquisition()
         native.model(
-            self.n, self.z, self.w2, self.rate, self.alpha, self.ainv, model.sf2, float(model.mu), float(self.best)
+            self.n,
+            self.z,
+            self.w2,
+            self.rate,
+            self.alpha,
+            self.ainv,
+            model.sf2,
+            float(model.mu),
+            float(self.best),
+            noise,
         )
         return native, model
 

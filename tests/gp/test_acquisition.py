@@ -44,12 +44,13 @@ def test_log_h_grows_with_z(z, step):
 @pytest.mark.parametrize(
     ("n", "d", "kind"), [(1, 1, "numeric"), (30, 3, "mixed"), (131, 6, "numeric"), (200, 9, "mixed")]
 )
-def test_values_are_those_of_the_twin_and_gradients_those_of_central_differences(n, d, kind):
+@pytest.mark.parametrize("noise", [0.0, 1e-3, 0.5])
+def test_values_are_those_of_the_twin_and_gradients_those_of_central_differences(n, d, kind, noise):
     p = Problem(n, d, kind=kind)
-    native, model = p.acquisition()
+    native, model = p.acquisition(noise=noise)
     Q = p.queries(19)
     found, grad = values(native, Q, gradient=True)
-    np.testing.assert_allclose(found, twin.log_ei(model, Q, p.best), rtol=1e-7, atol=1e-7)
+    np.testing.assert_allclose(found, twin.log_ei(model, Q, p.best, noise), rtol=1e-7, atol=1e-7)
     np.testing.assert_array_equal(found, values(native, Q))
     numeric = np.flatnonzero(np.isinf(p.clamp))
     expected = central_differences(lambda x: values(native, x), Q, columns=numeric)

@@ -87,8 +87,8 @@ def log_h(z):
     return out
 
 
-def log_ei(gp, Q, best):
-    """LogEI of the improvement below `best`."""
+def log_ei(gp, Q, best, noise=0.0):
+    """LogEI of the improvement below `best`, augmented if there is noise."""
     mean, var = gp.predict(Q)
     s = np.sqrt(np.maximum(var, 1e-12 * gp.sf2))
-    return log_h((best - mean) / s) + np.log(s)
+    return log_h((best - mean) / s) + np.log(s) + np.log1p(-np.sqrt(noise / (s**2 + noise)))
