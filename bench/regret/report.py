@@ -3,6 +3,11 @@
 All figures compare medians over seeds of the regret, which is the distance from the optimum in shares of the problem's
 scale (the median regret of one random configuration), not below the problem's floor. Two medians that are equal, as two
 at the floor are, are a tie and count as half a win. A peer is compared on the pairs (problem, budget) that it has.
+
+Lines of the subject with several workers (``bayesian@16-workers``) go into a table of their own. Progress is the fall
+of the log of the median regret from 1, the median regret of one random configuration, as those of the initial design
+are, to that after so many results; the loss is what several workers lack of it, in shares of the progress of one. A
+second figure counts from the best of the first ten runs of one worker, which are about the initial design.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from .problems import FAMILIES, HALVES, PROBLEMS
-from .run import BUDGETS, Line, read_lines
+from .run import BUDGETS, EARLY, Line, read_lines
 
 REFERENCE = "optuna-gp"
 Pair = tuple[str, int]
@@ -116,6 +121,55 @@ def family_losses(table: Medians, subject: str, peers: Sequence[str]) -> dict[tu
     return losses
 
 
+def worker_losses(
+    found: dict[tuple[str, str], dict[int, Line]], subject: str, label: str
+) -> dict[Pair, tuple[float, float, float]]:
+    """(problem, budget) -> log10 of the median regret at the start, of one worker and of several, on equal seeds."""
+    losses = {}
+    for name in PROBLEMS:
+        one, many = found.get((name, subject), {}), found.get((name, label), {})
+        for budget in BUDGETS:
+            at = str(budget)
+            seeds = [
+                s
+                for s in one
+                if s in many and at in one[s]["best"] and at in many[s]["best"] and str(EARLY) in one[s]["best"]
+            ]
+            if seeds:
+                start, single, several = (
+                    math.log10(float(np.median([PROBLEMS[name].regret(side[s]["best"][key]) for s in seeds])))
+                    for side, key in ((one, str(EARLY)), (one, at), (many, at))
+                )
+                losses[name, budget] = (start, single, several)
+    return losses
+
+
+def _print_workers(losses: dict[Pair, tuple[float, float, float]], label: str, budgets: Sequence[int]) -> None:
+    print(f"\n== {label.partition('@')[2].replace('-', ' ')} beside one: loss of progress at an equal number of runs")
+    rows = []
+    for name, problem in PROBLEMS.items():
+        cells = []
+        for budget in budgets:
+            if (name, budget) in losses:
+                _, one, many = losses[name, budget]
+                cells += [f"{one:.2f}", f"{many:.2f}", f"{100 * (1 - many / one):.0f} %" if one < 0 else "-"]
+            else:
+                cells += ["-"] * 3
+        if set(cells) != {"-"}:
+            rows.append([name, problem.half, *cells])
+    print(grid(["", "half", *(text for b in budgets for text in (f"1 at {b}", "several", "loss"))], rows))
+    for title, names in (("all problems", set(PROBLEMS)), *((f"half {h}", _half(h)) for h in HALVES)):
+        for budget in budgets:
+            part = [v for (name, at), v in losses.items() if at == budget and name in names]
+            if part:
+                start, one, many = np.array(part).sum(axis=0)
+                whole, later = 100 * (1 - many / one), 100 * (1 - (start - many) / (start - one))
+                print(
+                    f"{title:13s} after {budget:3d} runs: loss {whole:5.1f} % of the progress from a random "
+                    f"configuration, {later:5.1f} % of that from the best of {EARLY} runs"
+                )
+
+
 def interval(
     found: dict[tuple[str, str], dict[int, Line]], names: set[str], subject: str, budget: int, resamples: int = 200
 ) -> tuple[float, float]:
@@ -144,7 +198,8 @@ def merge(found: dict[tuple[str, str], dict[int, Line]], path: Path) -> None:
     path.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
 
 
-def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return lines of text with aligned columns, the first to the left."""
     rows = [list(head), *map(list, rows)]
     widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
     lines = []
@@ -183,7 +238,7 @@ def _print_figures(title: str, figures: dict[str, Any], subject: str) -> None:
         for peer, w in figures["wins"].items()
     ]
     if rows:
-        print(_grid([f"{subject} against", "won", "tied", "lost", "share"], rows))
+        print(grid([f"{subject} against", "won", "tied", "lost", "share"], rows))
     if figures["ranks"]:
         ranks = sorted(((p, r) for p, r in figures["ranks"].items() if p != "pairs"), key=lambda item: item[1])
         print(f"mean rank over {figures['ranks']['pairs']} pairs: " + ", ".join(f"{p} {r:.2f}" for p, r in ranks))
@@ -215,6 +270,12 @@ def main(arguments: list[str] | None = None) -> None:
         merge(found, options.merge)
         return
     budgets = [int(text) for text in options.budgets.split(",")]
+    several = sorted(
+        {p for _, p in found if p.startswith(f"{options.subject}@") and p.endswith("-workers")},
+        key=lambda p: (len(p), p),
+    )
+    workers = {label: worker_losses(found, options.subject, label) for label in several}
+    found = {key: of_seed for key, of_seed in found.items() if not key[1].endswith("-workers")}
     table = {pair: row for pair, row in medians(found, options.least).items() if pair[1] in budgets}
     present = {peer for row in table.values() for peer in row}
     order = [options.subject, REFERENCE]
@@ -236,7 +297,7 @@ def main(arguments: list[str] | None = None) -> None:
                 cells = [f"{row[p]:.2f}{'*' if row[p] <= low + 1e-9 else ' '}" if p in row else "- " for p in peers]
                 rows.append([name, problem.family, problem.half, *cells])
         if rows:
-            print(f"\n{_grid([f'after {budget} runs', 'family', 'half', *(p + ' ' for p in peers)], rows)}")
+            print(f"\n{grid([f'after {budget} runs', 'family', 'half', *(p + ' ' for p in peers)], rows)}")
     cpu = []
     for peer in peers:
         for budget in (100, 200):
@@ -244,7 +305,7 @@ def main(arguments: list[str] | None = None) -> None:
                        if line["budget"] == budget]  # fmt: skip
             if seconds:
                 cpu.append([peer, str(budget), f"{1e3 * float(np.mean(seconds)):.2f}"])
-    print(f"\n{_grid(['processor time', 'runs', 'ms/ask '], cpu)}")
+    print(f"\n{grid(['processor time', 'runs', 'ms/ask '], cpu)}")
 
     figures = {}
     for title, names in (("all problems", set(PROBLEMS)), *((f"half {h}", _half(h)) for h in HALVES)):
@@ -257,6 +318,8 @@ def main(arguments: list[str] | None = None) -> None:
             _print_figures(title, figures[title], options.subject)
         elif figures[title]["ranks"]:
             _print_figures(title, figures[title] | {"wins": {}, "ratio": {}, "family": {}}, options.subject)
+    for label, losses in workers.items():
+        _print_workers(losses, label, budgets)
     if options.json:
         medians_out = {f"{name}@{budget}": row for (name, budget), row in table.items()}
         options.json.write_text(json.dumps({"medians": medians_out, "figures": figures}, indent=1) + "\n")

@@ -2,7 +2,11 @@
 
 One line of JSON for each (problem, peer, seed)::
 
-    {"problem": "branin2", "peer": "tpe", "seed": 0, "budget": 200, "best": {"25": 3.1, ...}, "cpu": 0.42}
+    {"problem": "branin2", "peer": "tpe", "seed": 0, "budget": 200, "best": {"10": 8.2, "25": 3.1, ...}, "cpu": 0.42}
+
+With `--workers 16` so many runs of one of hdcore's samplers are under way at any time; how long one takes is uniform in
+[0.5, 1.5] by (problem, seed, run), and results count in the order in which they come in. Such lines are stored as the
+peer ``bayesian@16-workers``.
 
 `best` is the noise-free value of the configuration with the best observed value after that many runs, `cpu` the
 seconds of processor time inside ask and tell. A line that is there with this budget or a larger one is not run again,
@@ -18,17 +22,23 @@ import math
 import os
 import random
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from heapq import heappop, heappush
 from pathlib import Path
 from time import process_time
 from typing import Any
+from zlib import crc32
 
 import numpy as np
+
+import hdcore as hd
 
 from .peers import OWN, PEERS, PeerMissingError, make_peer
 from .problems import FAMILIES, HALVES, PROBLEMS, Problem
 
 BUDGETS = (25, 50, 100, 200)
+EARLY = 10
+"""About the runs of our initial design: where progress begins, in the report's table of workers."""
 Line = dict[str, Any]
 
 
@@ -43,8 +53,7 @@ def run_one(problem: Problem, peer: str, seed: int, budget: int) -> Line:
     random.seed(seed)  # for libraries that look at global generators
     np.random.seed(seed)  # noqa: NPY002
     sampler = make_peer(peer, problem.space, seed, budget)
-    lowest, value_there = math.inf, math.inf
-    best: dict[str, float] = {}
+    results: list[tuple[float, float]] = []
     cpu = 0.0
     for k in range(budget):
         began = process_time()
@@ -53,16 +62,51 @@ def run_one(problem: Problem, peer: str, seed: int, budget: int) -> Line:
         except StopIteration:
             break
         cpu += process_time() - began
-        observed, value = problem.observe(configuration, seed, k)
+        results.append(problem.observe(configuration, seed, k))
         began = process_time()
-        sampler.tell(observed)
+        sampler.tell(results[-1][0])
         cpu += process_time() - began
+    return _line(problem, peer, seed, budget, results, cpu)
+
+
+def run_workers(problem: Problem, peer: str, seed: int, budget: int, workers: int) -> Line:
+    """Run one of hdcore's samplers with `workers` runs under way at any time."""
+    optimizer = hd.Optimizer(problem.space, sampler=peer, goal="minimize", seed=seed)
+    under_way: list[tuple[float, int, tuple[float, float]]] = []  # when it ends, number, result
+    results: list[tuple[float, float]] = []
+    now = cpu = 0.0
+    for _ in range(budget):
+        began = process_time()
+        runs = optimizer.ask(min(workers, budget - len(results)) - len(under_way))
+        cpu += process_time() - began
+        for run in runs:
+            stream = np.random.default_rng([crc32(problem.name.encode()), seed, run.number, 1])
+            result = problem.observe(run.configuration, seed, run.number)
+            heappush(under_way, (now + stream.uniform(0.5, 1.5), run.number, result))
+        if not under_way:
+            break  # the space is used up
+        now, number, result = heappop(under_way)
+        results.append(result)
+        began = process_time()
+        optimizer.tell(number, result[0])
+        cpu += process_time() - began
+    return _line(problem, f"{peer}@{workers}-workers", seed, budget, results, cpu)
+
+
+def _line(
+    problem: Problem, peer: str, seed: int, budget: int, results: Sequence[tuple[float, float]], cpu: float
+) -> Line:
+    """One line from results (observed, noise-free) in their order; fewer than the budget if a space was used up."""
+    lowest, value_there = math.inf, math.inf
+    best: dict[str, float] = {}
+    asked = sorted({b for b in (EARLY, *BUDGETS, budget) if b <= budget})
+    for k, (observed, value) in enumerate(results, 1):
         if observed < lowest:
             lowest, value_there = observed, value
-        if k + 1 in BUDGETS or k + 1 == budget:
-            best[str(k + 1)] = float(f"{value_there:.12g}")
-    for asked in (*(b for b in BUDGETS if b <= budget), budget):
-        best.setdefault(str(asked), float(f"{value_there:.12g}"))  # the space was used up before
+        if k in asked:
+            best[str(k)] = float(f"{value_there:.12g}")
+    for b in asked:
+        best.setdefault(str(b), float(f"{value_there:.12g}"))
     return {
         "problem": problem.name, "peer": peer, "seed": seed, "budget": budget, "best": best, "cpu": round(cpu, 4),
     }  # fmt: skip
@@ -94,7 +138,14 @@ def append_line(path: Path, line: Line) -> None:
 
 
 def campaign(
-    peers: Iterable[str], problems: Iterable[str], seeds: Iterable[int], budget: int, out: Path, *, quiet: bool = False
+    peers: Iterable[str],
+    problems: Iterable[str],
+    seeds: Iterable[int],
+    budget: int,
+    out: Path,
+    *,
+    workers: int = 1,
+    quiet: bool = False,
 ) -> int:
     """Run what is missing in `out`; return the number of lines that were added."""
     done = {(x["problem"], x["peer"], x["seed"]) for x in read_lines(out) if x["budget"] >= budget}
@@ -103,10 +154,14 @@ def campaign(
     for seed in seeds:
         for name in problems:
             for peer in list(peers):
-                if (name, peer, seed) in done:
+                label = peer if workers == 1 else f"{peer}@{workers}-workers"
+                if (name, label, seed) in done:
                     continue
                 try:
-                    line = run_one(PROBLEMS[name], peer, seed, budget)
+                    if workers == 1:
+                        line = run_one(PROBLEMS[name], peer, seed, budget)
+                    else:
+                        line = run_workers(PROBLEMS[name], peer, seed, budget, workers)
                 except PeerMissingError as error:
                     print(error, flush=True)
                     peers.remove(peer)
@@ -146,6 +201,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=10, help="number of seeds")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--budget", type=int, default=200)
+    parser.add_argument("--workers", type=int, default=1, help="runs under way at any time; hdcore's samplers only")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--quiet", action="store_true")
     options = parser.parse_args(arguments)
@@ -156,8 +212,10 @@ def main(arguments: list[str] | None = None) -> None:
         for name in _names(options.problems, PROBLEMS, "problem", parser)
         if options.half in (None, PROBLEMS[name].half) and options.family in (None, PROBLEMS[name].family)
     ]
+    if options.workers < 1 or (options.workers > 1 and not set(peers) <= {*OWN}):
+        parser.error(f"--workers: a positive number, and above 1 for {', '.join(OWN)} only")
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    campaign(peers, problems, seeds, options.budget, options.out, quiet=options.quiet)
+    campaign(peers, problems, seeds, options.budget, options.out, workers=options.workers, quiet=options.quiet)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,9 @@ WINDOW = 10
 LITTLE = 1e-3
 """Share of the distance from the median result to the best one."""
 
-ALIKE, EXHAUSTED = 1e-5, 6
-"""So many results as close to the best one as this, in the same unit: its basin is known to the bottom."""
+NOTHING, ALIKE, EXHAUSTED = 1e-5, 1e-3, 6
+"""A basin is known to the bottom when that brings no more than `NOTHING` and so many results are `ALIKE` the
+best one, in the same unit. Noise rarely leaves that many so close together."""
 
 TURNS = ((), (2,), (0, 1, 2))
 """Places in a round of four proposals that look elsewhere: in progress, at a standstill, at the bottom of a basin."""
@@ -42,9 +43,10 @@ def _standstill(y: FloatVector, window: int) -> int:
     y = np.ldexp(y, -int(np.frexp(np.abs(y).max())[1]))  # exact, and differences do not overflow
     best = y.min()
     unit = float(np.median(y) - best)
-    if np.count_nonzero(y <= best + ALIKE * unit) >= EXHAUSTED:
+    gain = float(y[:-window].min() - best)
+    if gain <= NOTHING * unit and np.count_nonzero(y <= best + ALIKE * unit) >= EXHAUSTED:
         return 2
-    return int(y[:-window].min() - best <= LITTLE * unit)
+    return int(gain <= LITTLE * unit)
 
 
 class Spread:

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
-from regret import report, run
+from regret import report, run, warm
 from regret.peers import PEERS, PeerMissingError, make_peer
 from regret.problems import PROBLEMS
 
@@ -102,3 +102,43 @@ def test_report_counts_wins_ranks_ratio_and_family_loss_of_a_worked_example(tmp_
     out.write_text("".join(json.dumps(x) + "\n" for x in lines))
     report.main([str(out), "--json", str(figures)])
     assert json.loads(figures.read_text())["figures"]["all problems"]["wins"]["random"]["share"] == pytest.approx(5 / 6, abs=1e-3)  # fmt: skip  # noqa: E501
+
+
+def test_workers_are_told_late_and_their_lines_stand_beside_those_of_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.jsonl"
+    for workers in (1, 1, 4):
+        run.main(["--problems", "branin2", "--peers", "random", "--out", str(out), "--quiet", "--seeds", "2",
+                  "--budget", "50", "--workers", str(workers)])  # fmt: skip
+    one, four = (report.collect(run.read_lines(out))["branin2", label] for label in ("random", "random@4-workers"))
+    assert len(one) == len(four) == 2
+    # random sampling proposes the same fifty configurations, so only their order differs
+    assert [x["best"]["50"] for x in one.values()] == [x["best"]["50"] for x in four.values()]
+    assert [x["best"]["10"] for x in one.values()] != [x["best"]["10"] for x in four.values()]
+    report.main([str(out), "--subject", "random", "--budgets", "50"])
+    text = capsys.readouterr().out
+    assert "4 workers beside one" in text
+    assert "loss   0.0 %" in text
+    with pytest.raises(SystemExit):
+        run.main(["--peers", "tpe", "--workers", "2", "--out", str(out)])
+
+
+def test_earlier_sweeps_are_measured_in_pieces_and_a_copy_helps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "warm.jsonl"
+    for cases in ("copy", "copy,negated"):
+        warm.main(["--problems", "goldstein2", "--cases", cases, "--seeds", "1", "--out", str(out)])
+    lines = run.read_lines(out)
+    assert [(x["case"], x["seed"]) for x in lines] == [("copy", 0), ("negated", 0)]
+    assert lines[0]["warm_runs"] < lines[0]["cold_runs"] <= 50
+    assert lines[0]["cold"] == lines[1]["cold"]
+    assert "goldstein2" in capsys.readouterr().out
+
+
+def test_mirrored_position_is_the_other_end_of_every_parameter() -> None:
+    problem = PROBLEMS["training4"]
+    mirrored = warm.earlier(problem, "mirrored", 0)
+    row = problem.space.encode([problem.best])
+    assert mirrored(problem.space.decode_row(1 - row[0])) == pytest.approx(problem.optimum)
