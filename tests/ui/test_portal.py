@@ -114,11 +114,15 @@ def test_every_answer_forbids_what_a_page_could_do_with_it(site: Portal) -> None
 
 
 ROUTES = [
-    ("GET", "/"), ("GET", "/static/index.html"), ("GET", "/nowhere"), ("GET", "/api/sweeps"),
-    ("GET", "/api/sweeps/one"), ("GET", "/api/sweeps/one/events"), ("GET", "/api/sweeps/one/runs/0"), ("GET", "/api/sweeps/one/runs/0/metrics"),
-    ("GET", "/api/sweeps/one/runs/0/files/stdout.log"), ("POST", "/api/sweeps/one/cancel"),
-    ("POST", "/api/sweeps/one/runs/0/cancel"), ("OPTIONS", "/api/sweeps"), ("PUT", "/api/sweeps"), ("BREW", "/tea"),
-]  # fmt: skip
+    *(("GET", path) for path in ("/", "/static/index.html", "/nowhere", "/api/sweeps", "/api/sweeps/one")),
+    ("GET", "/api/sweeps/one/events"),
+    ("GET", "/api/sweeps/one/runs/0"),
+    ("GET", "/api/sweeps/one/runs/0/metrics"),
+    ("GET", "/api/sweeps/one/runs/0/files/stdout.log"),
+    ("POST", "/api/sweeps/one/cancel"),
+    ("POST", "/api/sweeps/one/runs/0/cancel"),
+    *((method, "/api/sweeps") for method in ("OPTIONS", "PUT", "BREW")),
+]
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
