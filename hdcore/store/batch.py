@@ -13,6 +13,7 @@ from hdcore.store.catalog import DATABASE_NAME
 from hdcore.store.check import connect, store_error, translated
 from hdcore.store.disk import drop_ballast
 from hdcore.store.series import LiveRun
+from hdcore.store.syncer import Syncer
 
 BATCH_ROWS = 1_000
 BATCH_S = 0.25
@@ -36,6 +37,8 @@ class Batch:
     metrics, notes : list of tuple
         Rows of the tables of the same names; for the owner to append to.
     must_sync : bool
+        The next commit is to be brought to the disk at once, beside the driver's work.
+    must_wait : bool
         The next commit is to be on the disk when it returns.
     has_failed : bool
         A commit has failed; the sweep has to end.
@@ -48,11 +51,13 @@ class Batch:
         self.metrics: list[tuple[int, int, int, int | None, float | None, int, float]] = []
         self.notes: list[tuple[int, int, int, int | None, str, float]] = []
         self.must_sync = False
+        self.must_wait = False
         self.has_failed = False
         self._live = live
         self._statements: list[tuple[str, Sequence[Any]]] = []
         self._always_sync = always_sync
         self._level = ""
+        self._syncer = Syncer(folder / f"{DATABASE_NAME}-wal")
         self._is_broken = False
         self._is_closed = False
         self._pid = os.getpid()
@@ -107,10 +112,13 @@ class Batch:
             raise StateError(f"sweep {name!r} is closed")
         if self.is_of_parent:
             raise StateError("a store cannot be used after a fork; open the sweep with StoreReader")
+        if self._is_broken:
+            if self.is_empty:
+                return
+            raise StoreError(f"sweep {name!r}: the disk failed; check it, then `hdcore resume {name}`")
+        self.check()
         if self.is_empty:
             return
-        if self._is_broken:
-            raise StoreError(f"sweep {name!r}: the disk failed; check it, then `hdcore resume {name}`")
         try:
             self._write()
         except sqlite3.Error as error:
@@ -126,8 +134,19 @@ class Batch:
                     self._roll_back()
             raise store_error(name, error) from error
 
+    def check(self) -> None:
+        """Raise StoreError if what was committed could not be brought to the disk."""
+        error = self._syncer.error
+        if error is not None and not self._is_broken:
+            self.has_failed = self._is_broken = True
+            name = self.folder.name
+            raise StoreError(
+                f"sweep {name!r}: the disk failed ({error.strerror}); check it and its free space,"
+                f" then `hdcore resume {name}`"
+            ) from error
+
     def _write(self) -> None:
-        level = "FULL" if self.must_sync or self._always_sync else "NORMAL"
+        level = "FULL" if self.must_wait or self._always_sync else "NORMAL"
         connection = self.connection
         if level != self._level:
             connection.execute(f"PRAGMA synchronous={level}")  # not allowed inside a transaction
@@ -147,7 +166,9 @@ class Batch:
         self._statements.clear()
         self.metrics.clear()
         self.notes.clear()
-        self.must_sync = False
+        if self.must_sync and level == "NORMAL":
+            self._syncer.request()
+        self.must_sync = self.must_wait = False
         for run in self._live.values():
             run.settle()
 
@@ -166,6 +187,7 @@ class Batch:
         if self._is_closed or self.is_of_parent:
             return
         try:
+            self._syncer.close()
             if not self._is_broken:
                 self.commit()
                 with translated(self.folder.name):

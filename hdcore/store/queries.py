@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -11,6 +12,7 @@ import msgspec
 
 from hdcore.records import SweepSpec
 from hdcore.store.records import Flag, MetricSummary, Note, Point, StoredRun, StoredSweep
+from hdcore.store.series import unpack
 from hdcore.typing import Goal, RunStatus
 
 _SUMMARY = (
@@ -125,7 +127,7 @@ def read_best(connection: sqlite3.Connection, primary: str, goal: Goal) -> Store
     return None if found is None else read_runs(connection, primary, found[0])[0]
 
 
-def read_primary(connection: sqlite3.Connection, primary: str) -> Iterator[tuple[int, float]]:
+def read_reports(connection: sqlite3.Connection, primary: str) -> Iterator[tuple[int, float]]:
     """Yield (run, value) of each report of the primary metric, by run and interval; NaN and infinities as reported."""
     rows = connection.execute(
         "SELECT run, value, flag FROM metric WHERE name = (SELECT id FROM name WHERE name = ?) ORDER BY run, interval",
@@ -136,6 +138,18 @@ def read_primary(connection: sqlite3.Connection, primary: str) -> Iterator[tuple
             yield run, value
         else:
             yield run, _restore(value, flag)
+
+
+def read_curves(connection: sqlite3.Connection) -> dict[int, array[float]]:
+    """Return the reports of the primary metric of each ended run, by number; NaN and infinities as reported."""
+    curves: dict[int, array[float]] = {}
+    for number, data in connection.execute("SELECT run, reports FROM curve ORDER BY run, piece"):
+        values = unpack(data)
+        if number in curves:
+            curves[number].extend(values)
+        else:
+            curves[number] = values
+    return curves
 
 
 def _restore(value: object, flag: object) -> float:

@@ -64,3 +64,9 @@ CREATE TABLE summary (
     highest_interval INTEGER,
     PRIMARY KEY (run, name)
 ) WITHOUT ROWID;
+CREATE TABLE curve (
+    run INTEGER NOT NULL,
+    piece INTEGER NOT NULL,
+    reports BLOB NOT NULL,
+    PRIMARY KEY (run, piece)
+) WITHOUT ROWID;

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from array import array
 from collections.abc import Callable
 from typing import Any
 
 from hdcore.store.records import Flag
+
+PIECE_VALUES = 1 << 17
+"""Of a curve: the driver keeps no more than these 1 MiB of a living run."""
 
 MOST_NAMES = 1_000
 """Metric names of one run, the primary metric not counted; more is a script that puts values into names."""
@@ -69,7 +74,7 @@ class Series:
 class LiveRun:
     """One attempt of a run between its start and its end."""
 
-    __slots__ = ("attempt", "changed", "dropped", "has_primary", "is_changed", "offset", "series")
+    __slots__ = ("attempt", "changed", "curve", "dropped", "is_changed", "offset", "pieces", "primary", "series")
 
     def __init__(self, attempt: int, offset: int) -> None:
         self.attempt = attempt
@@ -77,19 +82,52 @@ class LiveRun:
         self.dropped = 0  # since the last commit
         self.series: dict[str, Series] = {}
         self.changed: set[Series] = set()
-        self.has_primary = False
         self.is_changed = False
+        self.primary: Series | None = None  # of the primary metric
+        self.curve = array("d")  # its values that are in no piece yet
+        self.pieces = 0
 
     def add_name(self, name: str, id_of: Callable[[str], int], *, is_primary: bool) -> Series | None:
         """Return the series of a new name; None if the run has too many. The primary metric always has room."""
-        if not is_primary and len(self.series) - self.has_primary >= MOST_NAMES:
+        if not is_primary and len(self.series) - (self.primary is not None) >= MOST_NAMES:
             return None
-        self.has_primary = self.has_primary or is_primary
         series = self.series[name] = Series(id_of(name))
+        if is_primary:
+            self.primary = series
         return series
+
+    def next_piece(self) -> tuple[int, bytes]:
+        """Return number and bytes of the next piece of the primary metric's curve, and begin another."""
+        piece = self.pieces, pack(self.curve)
+        self.pieces += 1
+        self.curve = array("d")
+        return piece
 
     def settle(self) -> None:
         """All of it is committed."""
         self.changed.clear()
         self.dropped = 0
         self.is_changed = False
+
+
+def pack(values: array[float]) -> bytes:
+    """Return doubles as they are stored in table `curve`: little-endian, NaN and infinities included."""
+    if sys.byteorder == "big":
+        values = values[:]
+        values.byteswap()
+    return values.tobytes()
+
+
+def unpack(data: bytes) -> array[float]:
+    """Return what `pack` took.
+
+    Raises
+    ------
+    ValueError
+        If these are no whole doubles.
+    """
+    values = array("d")
+    values.frombytes(data)
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values
