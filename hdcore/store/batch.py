@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from hdcore.errors import StateError, StoreError
 from hdcore.store.catalog import DATABASE_NAME
 from hdcore.store.check import connect, store_error, translated
 from hdcore.store.disk import drop_ballast
-from hdcore.store.series import LiveRun
+from hdcore.store.series import PIECE_VALUES, LiveRun, Series
 from hdcore.store.syncer import Syncer
 
 BATCH_ROWS = 1_000
@@ -23,6 +23,7 @@ _CLOSING_TIMEOUT_S = 1.0  # how long the last checkpoint waits for readers
 _ADD_METRIC = "INSERT INTO metric VALUES (?, ?, ?, ?, ?, ?, ?)"
 _ADD_NOTE = "INSERT INTO note VALUES (?, ?, ?, ?, ?, ?)"
 _SET_SUMMARY = "REPLACE INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_PIECE = "INSERT INTO curve VALUES (?, ?, ?, ?)"
 _SET_OFFSET = "UPDATE run SET report_offset = ?, dropped = dropped + ? WHERE number = ?"
 
 
@@ -73,6 +74,12 @@ class Batch:
         if run.is_changed:
             self.add(_SET_OFFSET, (run.offset, run.dropped, number))
 
+    def add_pieces(self, number: int, changed: Iterable[Series], least: int = 1) -> None:
+        """Let the next commit write the ends of the curves of a run that have at least so many values."""
+        for series in changed:
+            if len(series.values) >= least:
+                self.add(_ADD_PIECE, (series.name_id, number, *series.next_piece()))
+
     def forget_rows(self, number: int) -> None:
         """Drop the rows of a run that wait."""
         self.metrics[:] = [row for row in self.metrics if row[1] != number]
@@ -119,6 +126,8 @@ class Batch:
         self.check()
         if self.is_empty:
             return
+        for number, run in self._live.items():
+            self.add_pieces(number, run.changed, PIECE_VALUES)
         try:
             self._write()
         except sqlite3.Error as error:

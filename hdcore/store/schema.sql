@@ -65,8 +65,9 @@ CREATE TABLE summary (
     PRIMARY KEY (run, name)
 ) WITHOUT ROWID;
 CREATE TABLE curve (
+    name INTEGER NOT NULL,
     run INTEGER NOT NULL,
     piece INTEGER NOT NULL,
     reports BLOB NOT NULL,
-    PRIMARY KEY (run, piece)
+    PRIMARY KEY (name, run, piece)
 ) WITHOUT ROWID;

@@ -10,7 +10,7 @@ from typing import Any
 from hdcore.store.records import Flag
 
 PIECE_VALUES = 1 << 17
-"""Of a curve: the driver keeps no more than these 1 MiB of a living run."""
+"""Of a curve: the driver keeps about this much of each metric of a living run, 1 MiB."""
 
 MOST_NAMES = 1_000
 """Metric names of one run, the primary metric not counted; more is a script that puts values into names."""
@@ -20,7 +20,7 @@ class Series:
     """The summary row of one metric of one run."""
 
     __slots__ = ("count", "highest", "highest_interval", "last", "last_flag", "last_step", "lowest", "lowest_interval",
-                 "name_id", "notes")  # fmt: skip
+                 "name_id", "notes", "pieces", "values")  # fmt: skip
 
     def __init__(self, name_id: int) -> None:
         self.name_id = name_id
@@ -33,10 +33,13 @@ class Series:
         self.lowest_interval: int | None = None
         self.highest: float | None = None
         self.highest_interval: int | None = None
+        self.values = array("d")  # the reports that are in no piece of the curve yet
+        self.pieces = 0
 
     def report(self, value: float, step: int | None) -> tuple[float | None, int]:
         """Count one interval; return what is stored: the double or None, and its flag."""
         self.count += 1
+        self.values.append(value)
         self.last_step = step
         if value - value != 0.0:  # NaN or infinite: never the best
             flag = int(Flag.of(value))
@@ -53,6 +56,13 @@ class Series:
         """Count one text, which is no interval; return its ordinal."""
         self.notes += 1
         return self.notes
+
+    def next_piece(self) -> tuple[int, bytes]:
+        """Return number and bytes of the next piece of the curve, and begin another."""
+        piece = self.pieces, pack(self.values)
+        self.pieces += 1
+        self.values = array("d")
+        return piece
 
     def row(self, number: int) -> tuple[Any, ...]:
         """Return the row of table `summary`."""
@@ -74,7 +84,7 @@ class Series:
 class LiveRun:
     """One attempt of a run between its start and its end."""
 
-    __slots__ = ("attempt", "changed", "curve", "dropped", "is_changed", "offset", "pieces", "primary", "series")
+    __slots__ = ("attempt", "changed", "dropped", "has_primary", "is_changed", "offset", "series")
 
     def __init__(self, attempt: int, offset: int) -> None:
         self.attempt = attempt
@@ -82,26 +92,16 @@ class LiveRun:
         self.dropped = 0  # since the last commit
         self.series: dict[str, Series] = {}
         self.changed: set[Series] = set()
+        self.has_primary = False
         self.is_changed = False
-        self.primary: Series | None = None  # of the primary metric
-        self.curve = array("d")  # its values that are in no piece yet
-        self.pieces = 0
 
     def add_name(self, name: str, id_of: Callable[[str], int], *, is_primary: bool) -> Series | None:
         """Return the series of a new name; None if the run has too many. The primary metric always has room."""
-        if not is_primary and len(self.series) - (self.primary is not None) >= MOST_NAMES:
+        if not is_primary and len(self.series) - self.has_primary >= MOST_NAMES:
             return None
+        self.has_primary = self.has_primary or is_primary
         series = self.series[name] = Series(id_of(name))
-        if is_primary:
-            self.primary = series
         return series
-
-    def next_piece(self) -> tuple[int, bytes]:
-        """Return number and bytes of the next piece of the primary metric's curve, and begin another."""
-        piece = self.pieces, pack(self.curve)
-        self.pieces += 1
-        self.curve = array("d")
-        return piece
 
     def settle(self) -> None:
         """All of it is committed."""

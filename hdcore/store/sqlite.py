@@ -31,7 +31,7 @@ from hdcore.store.lock import DriverLock
 from hdcore.store.make import check_database, make_database
 from hdcore.store.migrate import migrate
 from hdcore.store.records import StoredRun
-from hdcore.store.series import PIECE_VALUES, LiveRun
+from hdcore.store.series import LiveRun
 from hdcore.typing import Configuration, RunStatus
 
 _ADD_RUN = "INSERT INTO run VALUES (?, ?, ?, NULL, 0, NULL, NULL, ?, NULL, NULL, NULL, '[]', NULL, NULL, 0, 0, 0)"
@@ -47,10 +47,9 @@ _FINISH_RUN = (
 _FORGET = (
     "DELETE FROM metric WHERE run = ?1 AND name IN (SELECT name FROM summary WHERE run = ?1)",
     "DELETE FROM note WHERE run = ?1 AND name IN (SELECT name FROM summary WHERE run = ?1)",
+    "DELETE FROM curve WHERE run = ?1 AND name IN (SELECT name FROM summary WHERE run = ?1)",
     "DELETE FROM summary WHERE run = ?1",
-    "DELETE FROM curve WHERE run = ?1",
 )
-_ADD_PIECE = "INSERT INTO curve VALUES (?, ?, ?)"
 
 
 class Store:
@@ -301,13 +300,9 @@ class Store:
                 ordinal = series.note()
                 notes.append((series.name_id, number, ordinal, row.step, row.text or "", row.at))
             else:
-                if series is run.primary:
-                    run.curve.append(value)
                 stored, flag = series.report(value, row.step)
                 metrics.append((series.name_id, number, series.count, row.step, stored, flag, row.at))
             run.changed.add(series)
-        if len(run.curve) >= PIECE_VALUES:
-            self._batch.add(_ADD_PIECE, (number, *run.next_piece()))
         run.offset = event.offset
         run.dropped += dropped
         run.is_changed = True
@@ -350,8 +345,7 @@ class Store:
             self._queued.discard(number)
         else:
             self._batch.take_over(number, run)
-            if run.curve:
-                self._batch.add(_ADD_PIECE, (number, *run.next_piece()))
+            self._batch.add_pieces(number, run.series.values())
         if value is not None and value - value != 0.0:
             value = interval = None
         self._batch.add(
@@ -440,10 +434,11 @@ class Store:
         """
         self.flush()
         with translated(self._name):
-            curves = queries.read_curves(self._connection)
+            curves = queries.read_curves(self._connection, self.spec.metric)
         for number, run in self._live.items():
-            if run.curve:
-                curves[number] = curves.get(number, array("d")) + run.curve
+            series = run.series.get(self.spec.metric)
+            if series is not None and series.values:
+                curves[number] = curves.get(number, array("d")) + series.values
         return {number: values for number, values in curves.items() if number not in self._queued}
 
     # ------------------------------------------------------------------ inside

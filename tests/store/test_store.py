@@ -363,7 +363,7 @@ def test_a_sync_that_fails_ends_the_sweep_with_one_line_and_is_never_tried_again
 
 
 def test_a_curve_of_many_pieces_is_whole(store: Store, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hdcore.store.sqlite.PIECE_VALUES", 4)
+    monkeypatch.setattr("hdcore.store.batch.PIECE_VALUES", 4)
     add(store, 2)
     start(store, 0)
     start(store, 1)
