@@ -10,7 +10,7 @@ _LONG = 8_192
 
 
 def extremes(values: array[float], width: int) -> set[int]:
-    """Return the intervals (from 1) of the lowest and the highest report in each `width` reports that follow each other.
+    """Return the intervals (from 1) of the lowest and the highest report of each `width` in a row.
 
     Of equal ones the first; of a piece without a finite report its first. NaN and infinities are no extremes.
     """
