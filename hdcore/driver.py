@@ -11,7 +11,7 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, Protocol
@@ -123,13 +123,13 @@ def drive(
         control.close()
 
 
-def restore_optimizer(spec: SweepSpec, runs: Sequence[StoredRun], reports: dict[int, list[float]]) -> Optimizer:
+def restore_optimizer(spec: SweepSpec, runs: Sequence[StoredRun], curves: Mapping[int, Sequence[float]]) -> Optimizer:
     """Rebuild the engine of a stored sweep; runs that are not finished are pending and without reports."""
     optimizer = Optimizer(spec.space, sampler=spec.sampler, goal=spec.goal, policy=spec.policy, seed=spec.seed)
     for run in runs:
         if run.status.is_terminal:
             value = math.nan if run.value is None else run.value
-            optimizer.restore(run.number, run.configuration, run.status, value, reports.get(run.number, ()))
+            optimizer.restore(run.number, run.configuration, run.status, value, curves.get(run.number, ()))
         else:
             optimizer.restore(run.number, run.configuration)
     return optimizer
@@ -168,18 +168,16 @@ class _Driver:
         self.hurried = False
 
         runs = store.runs()
-        reports: dict[int, list[float]] = {}
-        for number, value in store.reports_of_primary():
-            reports.setdefault(number, []).append(value)
-        self.has_primary = bool(reports)
-        self.optimizer = restore_optimizer(self.spec, runs, reports)
+        curves = store.curves()
+        self.has_primary = bool(curves)
+        self.optimizer = restore_optimizer(self.spec, runs, curves)
         self.asked = len(runs)
         for run in runs:
             if run.status.is_terminal:
                 self.count[run.status] += 1
             else:
                 self.waiting.append((run.number, run.configuration, run.attempt))
-        observer.sweep_started(self.spec, store.folder, runs, reports)
+        observer.sweep_started(self.spec, store.folder, runs, curves)
         if store.warning is not None:
             observer.notice(store.warning)
 

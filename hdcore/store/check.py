@@ -20,7 +20,7 @@ from hdcore.errors import HdcoreError, RefusedError, StoreError
 APPLICATION_ID = 0x68646372
 """``hdcr``; the bytes 68 to 71 of the file."""
 
-VERSION = 1
+VERSION = 2
 """``user_version`` of the schema in schema.sql."""
 
 FULL_CHECK_BYTES = 64 << 20
@@ -29,7 +29,9 @@ FULL_CHECK_BYTES = 64 << 20
 Measured: 0.17 s for 26 MB (10,000 runs, a million reports); a sweep of 10,000 runs has to start in 2 s."""
 
 _MAGIC = b"SQLite format 3\0"
-_TABLES_THAT_DECIDE = ("sweep", "run", "name", "summary")
+_TABLES_THAT_DECIDE = ("sweep", "run", "name", "summary", "curve")
+_SINCE = {"curve": 2}
+"""Table -> the version that brought it; all others are of version 1."""
 
 
 def connect(
@@ -161,7 +163,7 @@ def _has_wal(database: Path) -> bool:
 def check_schema(connection: sqlite3.Connection, name: str) -> None:
     """Refuse a database whose tables are not exactly ours: triggers, views and virtual tables are code."""
     found = set(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
-    ours = expected_schema()
+    ours = expected_schema(connection.execute("PRAGMA user_version").fetchone()[0])
     if found != ours:
         odd = sorted({repr(str(row[1])[:40]) for row in found ^ ours})
         raise RefusedError(
@@ -179,12 +181,13 @@ def schema_sql() -> str:
 
 
 @cache
-def expected_schema() -> frozenset[tuple[str, str, str, str | None]]:
-    """Rows of sqlite_master that schema.sql makes."""
+def expected_schema(version: int = VERSION) -> frozenset[tuple[str, str, str, str | None]]:
+    """Rows of sqlite_master in a store of this version; schema.sql makes those of the newest."""
     memory = sqlite3.connect(":memory:")
     try:
         memory.executescript(schema_sql())
-        return frozenset(memory.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
+        rows = memory.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
+        return frozenset(row for row in rows if _SINCE.get(row[2], 1) <= version)
     finally:
         memory.close()
 
@@ -194,7 +197,8 @@ def check_pages(connection: sqlite3.Connection, database: Path) -> None:
     if database.stat().st_size <= FULL_CHECK_BYTES:
         pragmas = ["PRAGMA integrity_check(1)"]
     else:
-        pragmas = [f"PRAGMA integrity_check({table})" for table in _TABLES_THAT_DECIDE]
+        there = {row[2] for row in expected_schema(connection.execute("PRAGMA user_version").fetchone()[0])}
+        pragmas = [f"PRAGMA integrity_check({table})" for table in _TABLES_THAT_DECIDE if table in there]
     for pragma in pragmas:
         found = connection.execute(pragma).fetchone()[0]
         if found != "ok":

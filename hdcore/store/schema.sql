@@ -64,3 +64,10 @@ CREATE TABLE summary (
     highest_interval INTEGER,
     PRIMARY KEY (run, name)
 ) WITHOUT ROWID;
+CREATE TABLE curve (
+    name INTEGER NOT NULL,
+    run INTEGER NOT NULL,
+    piece INTEGER NOT NULL,
+    reports BLOB NOT NULL,
+    PRIMARY KEY (name, run, piece)
+) WITHOUT ROWID;
