@@ -156,6 +156,23 @@ def read_curves(connection: sqlite3.Connection, primary: str) -> dict[int, array
     return curves
 
 
+def read_all_curves(connection: sqlite3.Connection, primary: str) -> dict[int, array[float]]:
+    """Return the reports of the primary metric of every run; those of living runs are read row by row."""
+    is_packed = connection.execute("PRAGMA user_version").fetchone()[0] >= 2
+    curves = read_curves(connection, primary) if is_packed else {}
+    counts = connection.execute(
+        "SELECT run, count, name FROM summary WHERE name = (SELECT id FROM name WHERE name = ?)", (primary,)
+    ).fetchall()
+    for number, count, name in counts:
+        if len(curves.get(number, ())) == count:
+            continue
+        rows = connection.execute(
+            "SELECT value, flag FROM metric WHERE name = ? AND run = ? ORDER BY interval", (name, number)
+        )
+        curves[number] = array("d", [value if flag == 0 else _restore(value, flag) for value, flag in rows])
+    return curves
+
+
 def _restore(value: object, flag: object) -> float:
     if type(flag) is int and 0 < flag < len(_FLAGS) and value is None:
         return _FLAGS[flag].restore(None)

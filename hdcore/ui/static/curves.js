@@ -42,6 +42,7 @@ export class CurvesPlot {
       x = Math.max(x, curve.x[curve.x.length - 1]);
       let [least, most] = [Infinity, -Infinity];
       for (const value of curve.y) {
+        if (!Number.isFinite(value)) continue;
         if (value < least) least = value;
         if (value > most) most = value;
       }
@@ -138,7 +139,7 @@ export class CurvesPlot {
     ctx.beginPath();
     let isPen = false;
     for (let i = 0; i < x.length; i += 1) {
-      if (Number.isNaN(y[i])) {
+      if (!Number.isFinite(y[i])) {
         isPen = false;
         continue;
       }

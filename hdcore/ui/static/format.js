@@ -7,6 +7,7 @@ export function number(value, digits = 4) {
   if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value);
   const size = Math.abs(value);
   if (size >= 10 ** digits && size < 1e6) return value.toFixed(0);
+  if (size !== 0 && (size < 1e-4 || size >= 1e6)) return value.toExponential(Math.max(0, digits - 2)).replace("e+", "e");
   return String(Number(value.toPrecision(digits)));
 }
 

@@ -162,7 +162,7 @@ export class Parallel {
       context.stroke();
     }
     // One path a shade: changing the colour for every line costs more than the lines.
-    context.globalAlpha = Math.max(0.12, Math.min(0.8, 150 / (count + 1)));
+    const strength = Math.max(0.1, Math.min(0.8, 200 / (count + 1)));
     const low = this.model.sign > 0 ? 0 : 1;
     let shade = -1;
     for (const i of this.order) {
@@ -173,6 +173,7 @@ export class Parallel {
         if (shade >= 0) context.stroke();
         shade = next;
         context.strokeStyle = shadeOf(shade / (STEPS - 1));
+        context.globalAlpha = strength * (0.2 + 0.8 * (shade / (STEPS - 1)) ** 2); // good runs stand out of a crowd
         context.beginPath();
       }
       trace(i);

@@ -3,7 +3,7 @@
 import { filePath, getJson, getText, post, runPath } from "./api.js";
 import { fail, setLink } from "./app.js";
 import { colour, el, replace } from "./dom.js";
-import { bytes, clock, flat, number, seconds, text } from "./format.js";
+import { bytes, clock, flat, number, seconds } from "./format.js";
 import { ENDED } from "./model.js";
 import { plotMenu } from "./save.js";
 import { cancelButton } from "./sweep.js";
@@ -84,8 +84,13 @@ function showFacts(node, name, run) {
       fact("report lines refused", run.refused_report_lines ? String(run.refused_report_lines) : null),
     ),
     el("h2", {}, "Configuration"),
-    el("dl", { class: "facts" }, Object.entries(flat(run.configuration)).flatMap(([key, value]) => [el("dt", {}, key), el("dd", {}, text(value))])),
+    el("dl", { class: "facts" }, Object.entries(flat(run.configuration)).flatMap(([key, value]) => [el("dt", {}, key), el("dd", {}, exact(value))])),
   );
+}
+
+// With all digits: it is there to be copied.
+function exact(value) {
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 function showMetrics(node, drawn, series) {

@@ -20,7 +20,14 @@ export class Scatter {
     });
     this.box = el("div", { class: "plot" }, this.canvas);
     this.say = el("span", { class: "quiet" });
-    const select = (label) => el("select", { "aria-label": label, onchange: () => this.work() });
+    const select = (label) =>
+      el("select", {
+        "aria-label": label,
+        onchange: (event) => {
+          event.target.dataset.chosen = event.target.value;
+          this.work();
+        },
+      });
     this.chooseX = select("Horizontal axis");
     this.chooseY = select("Vertical axis");
     this.node = el(
@@ -42,11 +49,11 @@ export class Scatter {
     const names = [...this.model.parameters.map((parameter) => parameter.name), VALUE];
     const key = names.join("\n");
     if (choice.dataset.names === key) return;
-    const before = choice.value;
+    const before = choice.dataset.chosen; // by the user
     choice.dataset.names = key;
     const metric = this.model.head?.primary_metric ?? "value";
     replace(choice, names.map((name) => el("option", { value: name }, name === VALUE ? metric : name)));
-    choice.value = names.includes(before) && before ? before : wanted;
+    choice.value = names.includes(before) ? before : wanted;
   }
 
   axis(name) {
