@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "document": {"store"},
     "sweep": {
         "document", "driver", "engine", "executors", "observer", "policies", "sampling", "signals", "space",
-        "store", "workspace",
+        "store", "views", "workspace",
     },
     "cli": {"azure", "document", "executors", "signals", "space", "store", "sweep", "views"},
     "__main__": {"cli"},
