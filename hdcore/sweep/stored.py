@@ -20,6 +20,7 @@ from hdcore.typing import RunStatus
 if TYPE_CHECKING:
     from hdcore.executors.base import Executor
     from hdcore.store import Store, StoreReader
+    from hdcore.sweep.importance import Importance
 
 _log = logging.getLogger("hdcore")
 
@@ -47,10 +48,10 @@ class Sweep:
     @property
     def status(self) -> RunStatus:
         """Status of the sweep; Queued where it waits for `resume`."""
-        from hdcore.document import present_status
+        from hdcore.document import is_driven, present_status
 
         with self._reader() as reader:
-            return present_status(reader.sweep().status, _is_driven(reader))
+            return present_status(reader.sweep().status, is_driven(reader))
 
     @property
     def best(self) -> BestRun | None:
@@ -66,10 +67,10 @@ class Sweep:
     @property
     def runs(self) -> list[dict[str, Any]]:
         """All runs in order of number, as `hdcore show --json` has them, without their series."""
-        from hdcore.document import run_entry
+        from hdcore.document import is_driven, run_entry
 
         with self._reader() as reader:
-            sweep_id, driven = reader.sweep().sweep_id, _is_driven(reader)
+            sweep_id, driven = reader.sweep().sweep_id, is_driven(reader)
             return [run_entry(run, sweep_id, driven=driven) for run in reader.runs()]
 
     def metrics(self, number: int) -> dict[str, list[tuple[int, float]]]:
@@ -99,6 +100,19 @@ class Sweep:
             configuration = run.pop("configuration")
             rows.append({**run, **{f"parameter.{name}": value for name, value in configuration.items()}})
         return pd.DataFrame(rows)
+
+    def importance(self, *, target_quantile: float = 0.1) -> Importance:
+        """Return how much each parameter matters for being among the best runs (PED-ANOVA).
+
+        Parameters
+        ----------
+        target_quantile : float, default 0.1
+            What counts as good: this share of the runs.
+        """
+        from hdcore.sweep.importance import importance_of
+
+        with self._reader() as reader:
+            return importance_of(reader, target_quantile=target_quantile)
 
     def resume(self, *, max_concurrent: int | None = None, progress: bool | None = None) -> RunStatus:
         """Go on with the sweep in this process until it ends; Ctrl-C stops it and raises KeyboardInterrupt.
@@ -216,8 +230,3 @@ def drive_watched(
         again = f"run the program again, with name={name!r}," if store.spec.function else f"`hdcore resume {name}`"
         raise KeyboardInterrupt(f"sweep {name!r} was stopped; {again} to go on with it")
     return status
-
-
-def _is_driven(reader: StoreReader) -> bool:
-    driver = reader.driver()
-    return driver is not None and driver.alive

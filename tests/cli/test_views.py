@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hdcore.observer import EndedRun
@@ -67,6 +67,7 @@ def test_a_sparkline_has_one_character_a_point_and_never_more_than_its_width(val
 
 
 @given(st.lists(st.lists(st.floats(allow_nan=True), max_size=400), max_size=6))
+@settings(deadline=None)
 def test_a_curve_that_is_extended_is_the_curve_that_was_added_to(pieces: list[list[float]]) -> None:
     one, many = Curve(), Curve()
     for values in pieces:
