@@ -180,6 +180,8 @@ class _Driver:
         observer.sweep_started(self.spec, store.folder, runs, curves)
         if store.warning is not None:
             observer.notice(store.warning)
+        for number in store.given_up:
+            observer.notice(f"run {number}: {runs[number].reason}")
 
     # ------------------------------------------------------------------ the loop
 

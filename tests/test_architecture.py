@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "document": {"store"},
     "sweep": {
         "document", "driver", "engine", "executors", "importance", "observer", "policies", "sampling", "signals",
-        "space", "store", "workspace",
+        "space", "store", "views", "workspace",
     },
     "ui": {"document", "store", "sweep"},
     "cli": {"azure", "document", "executors", "signals", "space", "store", "sweep", "ui", "views"},

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hdcore.cli.common import common_options, is_terminal, json_option, write
+from hdcore.cli.common import common_options, json_option, write
 from hdcore.errors import InputError, StoreError
 from hdcore.typing import RunStatus
-from hdcore.views.text import printable
+from hdcore.views.text import can_draw, printable
 
 if TYPE_CHECKING:
     from hdcore.executors.base import Executor
@@ -221,8 +221,7 @@ def _view(no_live: bool, as_json: bool) -> Progress:
 
     if as_json:
         return PlainView(lambda line: None, _warn)
-    is_plain = os.environ.get("TERM") == "dumb" or "utf" not in (sys.stdout.encoding or "").lower()
-    if no_live or is_plain or not is_terminal():
+    if no_live or not can_draw(sys.stdout):
         return PlainView(write, _warn)
     from hdcore.views.live import LiveView
 

@@ -29,8 +29,8 @@ FULL_CHECK_BYTES = 64 << 20
 Measured: 0.17 s for 26 MB (10,000 runs, a million reports); a sweep of 10,000 runs has to start in 2 s."""
 
 _MAGIC = b"SQLite format 3\0"
-_TABLES_THAT_DECIDE = ("sweep", "run", "name", "summary", "curve")
-_SINCE = {"curve": 2}
+_TABLES_THAT_DECIDE = ("sweep", "run", "name", "summary", "curve", "death")
+_SINCE = {"curve": 2, "death": 2}
 """Table -> the version that brought it; all others are of version 1."""
 
 

@@ -14,10 +14,11 @@ from hdcore.typing import RunStatus
 
 
 def _add_curves(connection: sqlite3.Connection) -> None:
-    """1 to 2: the metrics of ended runs stand as packed doubles beside their rows."""
-    [sql] = [row[3] for row in expected_schema(2) if row[1] == "curve"]
-    assert sql is not None
-    connection.execute(sql)
+    """1 to 2: the metrics of ended runs stand as packed doubles beside their rows; deaths of drivers are counted."""
+    for kind, _, _, sql in sorted(expected_schema(2) - expected_schema(1)):
+        assert kind == "table"
+        assert sql is not None
+        connection.execute(sql)
     ended = {
         number
         for number, status in connection.execute("SELECT number, status FROM run")

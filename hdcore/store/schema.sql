@@ -71,3 +71,7 @@ CREATE TABLE curve (
     reports BLOB NOT NULL,
     PRIMARY KEY (name, run, piece)
 ) WITHOUT ROWID;
+CREATE TABLE death (
+    run INTEGER PRIMARY KEY,
+    count INTEGER NOT NULL
+);

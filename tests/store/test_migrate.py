@@ -58,6 +58,7 @@ def make_version_1(database: Path) -> None:
     """Take out what version 2 brought."""
     connection = sqlite3.connect(database, isolation_level=None)
     connection.execute("DROP TABLE curve")
+    connection.execute("DROP TABLE death")
     connection.execute("PRAGMA user_version=1")
     connection.close()
 
