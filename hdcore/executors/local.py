@@ -29,6 +29,7 @@ import msgspec
 from hdcore.errors import ExecutorError, InputError
 from hdcore.executors import cpus, outcome
 from hdcore.executors.leftovers import MARK_VARIABLE, end_leftovers, process_name, run_mark
+from hdcore.executors.oom import OutOfMemoryKills
 from hdcore.executors.pickup import Pickup
 from hdcore.executors.preload import Preload
 from hdcore.executors.protocol import (
@@ -184,6 +185,7 @@ class LocalExecutor:
         self._events: list[Event] = []
         self._closed = False
         self._selector = selectors.DefaultSelector()
+        self._oom = OutOfMemoryKills()
         self._pickup = Pickup()
         if self._pickup.fd is not None:
             self._selector.register(self._pickup.fd, selectors.EVENT_READ, self._pickup.notice)
@@ -486,7 +488,7 @@ class LocalExecutor:
                 if not run.is_unkillable:
                     self._drop_socket(run)
                 reason = None if run.cancel is None else run.cancel[0]
-                self._end(run, outcome.run_end(run.launch, record, reason, self._bounds.give_up_s))
+                self._end(run, outcome.run_end(run.launch, record, reason, self._bounds.give_up_s, self._oom.explain))
 
     def _on_notice(self) -> None:
         while True:

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import stat
+from collections.abc import Callable
 
 from hdcore.executors.protocol import NS, Flags, Record, Stage
 from hdcore.records import Launch, RunEnd
@@ -15,6 +16,7 @@ _TAIL_BYTES = 4096
 _MOST_CHARACTERS = 160
 _ESCAPES = re.compile(r"\x1b\[[0-9;:?]*[@-~]")
 """Colours and moves of the cursor; what else steers a terminal is replaced."""
+_NO_MEMORY = ": the machine ran out of memory and the kernel killed a process"
 
 
 def signal_name(number: int) -> str:
@@ -58,8 +60,10 @@ def last_line(path: str) -> str:
     return ""
 
 
-def run_end(launch: Launch, record: Record, cancel_reason: str | None, give_up_s: float) -> RunEnd:
-    """Return the end of a run as the driver sees it."""
+def run_end(
+    launch: Launch, record: Record, cancel_reason: str | None, give_up_s: float, out_of_memory: Callable[[], bool]
+) -> RunEnd:
+    """Return the end of a run as the driver sees it; `out_of_memory` tells whether the kernel has killed for that."""
     code, name = None, None
     if record.stage == Stage.NONE and record.status >= 0:
         if os.WIFEXITED(record.status):
@@ -75,6 +79,10 @@ def run_end(launch: Launch, record: Record, cancel_reason: str | None, give_up_s
         status, reason = RunStatus.CANCELED, cancel_reason
     elif name is not None:
         reason = f"signal {name}"
+        if name == "SIGKILL" and out_of_memory():
+            reason += _NO_MEMORY
+    elif code == 128 + signal.SIGKILL and out_of_memory():  # how a shell tells what became of its program
+        reason = f"exit code {code}{_NO_MEMORY}"
     elif code:
         said = last_line(os.path.join(launch.folder, "stderr.log"))
         reason = f"exit code {code}: {said}" if said else f"exit code {code}"

@@ -542,6 +542,9 @@ def test_default_slots_are_cpus_by_cpus_of_a_run() -> None:
     assert [cpus.default_slots(*pair) for pair in ((8, 1), (8, 3), (2, 4))] == [8, 2, 1]
 
 
+NO_MEMORY = ": the machine ran out of memory and the kernel killed a process"
+
+
 @pytest.mark.parametrize("argv", [(), ("",)])
 def test_a_run_without_a_command_is_never_forked(tmp_path: Path, argv: tuple[str, ...]) -> None:
     with executor(1) as it:
@@ -571,6 +574,27 @@ def test_a_failed_run_says_its_last_words(tmp_path: Path, stderr: bytes, said: s
     with executor(1) as it:
         end, _ = run_to_end(it, make_launch(tmp_path, argv=["sh", "-c", "cat ../words >&2; exit 3"]))
     assert (end.reason, end.exit_code) == (f"exit code 3{said}", 3)
+
+
+@pytest.mark.parametrize(
+    ("command", "kills", "reasons"),
+    [
+        ("kill -9 $$", 0, ["signal SIGKILL"] * 3),
+        ("kill -9 $$", 2, [f"signal SIGKILL{NO_MEMORY}", f"signal SIGKILL{NO_MEMORY}", "signal SIGKILL"]),
+        ("exit 137", 1, [f"exit code 137{NO_MEMORY}", "exit code 137", "exit code 137"]),
+        ("kill -15 $$", 3, ["signal SIGTERM"] * 3),
+    ],
+)
+def test_a_kill_for_lack_of_memory_explains_one_death(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, kills: int, reasons: list[str]
+) -> None:
+    counts = tmp_path / "vmstat"
+    monkeypatch.setattr("hdcore.executors.oom.VMSTAT", str(counts))
+    counts.write_text("nr_free_pages 1\noom_kill 41\ndrop_pagecache 0\n")  # before this sweep
+    with executor(1) as it:
+        counts.write_text(f"nr_free_pages 1\noom_kill {41 + kills}\ndrop_pagecache 0\n")
+        found = [run_to_end(it, make_launch(tmp_path, n, ["sh", "-c", command]))[0].reason for n in range(3)]
+    assert found == reasons
 
 
 def test_the_last_words_are_not_looked_for_in_what_a_run_put_in_place_of_its_log(tmp_path: Path) -> None:
