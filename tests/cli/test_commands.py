@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from cli.commands import call, environment, one_line, processes_of, show, start, strict, sweep_file, until
 
-
 # ---------------------------------------------------------------------- to the end
 
 
