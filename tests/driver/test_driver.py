@@ -197,6 +197,22 @@ def test_a_sweep_whose_time_is_over_before_any_run_completed_is_canceled(root: P
     assert status is RunStatus.CANCELED
 
 
+@pytest.mark.parametrize("jump_s", [-86400.0 * 365, 0.0, 86400.0 * 365])
+def test_a_clock_that_is_set_while_a_sweep_runs_changes_nothing(
+    root: Path, monkeypatch: pytest.MonkeyPatch, jump_s: float
+) -> None:
+    told = itertools.chain([1.8e9] * 5, itertools.repeat(1.8e9 + jump_s))
+    monkeypatch.setattr("time.time", lambda: next(told))
+    monotonic = itertools.count(0.0, 0.25)
+    script = lambda number, attempt: Play([float(number)], endless=number == 3)  # noqa: E731
+    _, witness = go(root, make_spec(9, timeout_s=20), ScriptedExecutor(script), clock=lambda: next(monotonic))
+    _, runs, _ = stored(root)
+    assert witness.last == (RunStatus.COMPLETED, "sweep timeout of 20 s")
+    assert [(run.number, run.status.value) for run in runs if run.status is not RunStatus.COMPLETED] == [(3, "Canceled")]
+    assert [run.duration_s for run in runs] == [0.5] * 9
+    assert [run.value for run in runs] == [float(number) for number in range(9)]
+
+
 def test_a_cancel_request_ends_one_run_and_another_the_sweep(root: Path) -> None:
     executor = ScriptedExecutor(lambda number, attempt: Play([1.0], endless=True), slots=2)
     folder = root / "sweeps" / "s"
