@@ -39,7 +39,9 @@ def test_every_block_of_the_readme_works(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, f"README.md:{block.line}\n{block.text}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
         told = re.findall(r"^exit code (\d+)$", done.stdout, re.MULTILINE)
-        assert told == re.findall(r"# exit code (\d+)", block.text), f"README.md:{block.line}\n{done.stdout}{done.stderr}"
+        assert told == re.findall(r"# exit code (\d+)", block.text), (
+            f"README.md:{block.line}\n{done.stdout}{done.stderr}"
+        )
         ran += 1
     assert ran > 5
 
