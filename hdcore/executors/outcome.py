@@ -9,6 +9,7 @@ import stat
 from collections.abc import Callable
 
 from hdcore.executors.protocol import NS, Flags, Record, Stage
+from hdcore.executors.shortage import LACKING
 from hdcore.records import Launch, RunEnd
 from hdcore.typing import RunStatus
 
@@ -100,6 +101,7 @@ def run_end(
         signal=name,
         duration_s=record.duration_ns / NS,
         log_dropped_bytes=record.dropped_out + record.dropped_err,
+        is_excused=record.stage != Stage.NONE and record.error in LACKING,
     )
 
 
@@ -114,13 +116,14 @@ def _why_not_started(launch: Launch, record: Record) -> str:
             return f"cannot start {program_of(launch)}: {why}"
 
 
-def not_started(launch: Launch, why: str) -> RunEnd:
-    """Return the end of a run that never came as far as a shim."""
+def not_started(launch: Launch, why: str, error: int = 0) -> RunEnd:
+    """Return the end of a run that never came as far as a shim; `error` is the operating system's, if it had one."""
     return RunEnd(
         number=launch.number,
         attempt=launch.attempt,
         status=RunStatus.FAILED,
         reason=f"cannot start {program_of(launch)}: {why}",
+        is_excused=error in LACKING,
     )
 
 

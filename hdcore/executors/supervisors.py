@@ -214,7 +214,7 @@ class Supervisors:
         if run.loss is None and not is_orphaned:
             return
         if run.loss is not None and run.loss.kind == NoticeKind.FORK_FAILED:
-            self._end(run, outcome.not_started(run.launch, os.strerror(run.loss.status)))
+            self._end(run, outcome.not_started(run.launch, os.strerror(run.loss.status), run.loss.status))
         elif run.loss is not None and run.loss.kind == NoticeKind.THREADED:
             why = f"the process that forks runs has {run.loss.status} threads"
             self._end(run, outcome.not_started(run.launch, why))
@@ -223,7 +223,7 @@ class Supervisors:
                 self._hand_over(run)
             except OSError as error:
                 run.socket = None
-                self._end(run, outcome.not_started(run.launch, os.strerror(error.errno or 0)))
+                self._end(run, outcome.not_started(run.launch, os.strerror(error.errno or 0), error.errno or 0))
         elif not run.said_hello:
             why = f"the process that starts runs died{self.spawner.last_words()}"
             self._end(run, outcome.not_started(run.launch, why))

@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -202,3 +203,33 @@ def test_what_was_dropped_is_counted_and_shown(place: Path) -> None:
     assert len(run["metrics"]) == 1001
     assert run["metrics"]["loss"] == [[1, 1.0]]
     assert "\n  dropped  202 reports\n" in call(place, "show", "s", "--run", "0").stdout
+
+
+def children_of(pid: int) -> list[int]:
+    found = []
+    for tasks in Path("/proc", str(pid), "task").glob("*/children"):
+        for child in map(int, tasks.read_text().split()):
+            found += [child, *children_of(child)]
+    return found
+
+
+@pytest.mark.parametrize("preload", [[], ["csv"]])
+@pytest.mark.parametrize("is_driver_last", [False, True])
+def test_a_shutdown_that_signals_all_processes_fails_no_run(
+    place: Path, preload: list[str], is_driver_last: bool
+) -> None:
+    path = sweep_file(place, f"--hold {place / 'go'}", hdcore={"preload": preload, "cpus_per_run": 1})
+    driver = start(place, "run", str(path))
+    until(lambda: (place / ".hdcore/sweeps/s/sweep.db").exists())
+    until(lambda: [len(run["metrics"].get("loss", ())) for run in show(place)["runs"]] == [3, 3])
+    everything = [driver.pid, *children_of(driver.pid)]
+    assert len(everything) >= 6  # driver, spawner, two shims, two runs
+    for pid in reversed(everything) if is_driver_last else everything:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    out, err = driver.communicate(timeout=60)
+    assert driver.returncode == 143, out + err
+    assert {(run["status"], run["reason"]) for run in show(place)["runs"]} == {("Queued", "driver stopped")}
+    (place / "go").touch()
+    assert call(place, "resume", "s").returncode == 0
+    assert [run["status"] for run in show(place)["runs"]] == ["Completed"] * 4
