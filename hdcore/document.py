@@ -132,6 +132,8 @@ def run_entry(run: StoredRun, sweep_id: str, *, driven: bool) -> dict[str, Any]:
         "started": display_time(run.started),
         "ended": display_time(run.ended),
         "duration_s": run.duration_s,
+        "dropped_reports": run.dropped,
+        "dropped_log_bytes": run.log_dropped_bytes,
     }
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hdcore.cli.common import common_options, json_option, write
+from hdcore.cli.main import forget_stdout
 from hdcore.errors import InputError, StoreError
 from hdcore.typing import RunStatus
 from hdcore.views.text import can_draw, printable
@@ -207,8 +208,11 @@ def _drive(
         from hdcore.store import find_root
         from hdcore.views.plain import summary
 
-        for line in summary(view, root=None if root == find_root() else root):
-            write(line)
+        try:
+            for line in summary(view, root=None if root == find_root() else root):
+                write(line)
+        except OSError:  # nobody reads any more; the exit code still tells how it went
+            forget_stdout()
     if status is RunStatus.QUEUED and stop.first is not None:
         return stop.exit_code
     failed = view.count[RunStatus.FAILED]

@@ -214,6 +214,10 @@ def _show_run(reader: StoreReader, number: int) -> None:
     if run.devices:
         write(f"  devices  {' '.join(map(printable, run.devices))}")
     write(f"  folder   {reader.folder / 'runs' / f'{number:04d}'}")
+    left_out = [plural(run.dropped, "report")] if run.dropped else []
+    left_out += [f"{plural(run.log_dropped_bytes, 'byte')} of its logs"] if run.log_dropped_bytes else []
+    if left_out:
+        write(f"  dropped  {', '.join(left_out)}")
     write("configuration")
     for name, value in run.configuration.items():
         write(f"  {printable(str(name))} = {exact(value)}")
