@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -153,11 +154,15 @@ class Lines:
     def read(self) -> list[dict[str, Any]]:
         """Return what has come since the last call."""
         try:
-            with open(self.path, "rb") as file:
-                file.seek(self._offset)
-                data = file.read(MOST_BYTES)
-        except FileNotFoundError:
+            # A run owns its folder: what it has put there instead must not lead a reader elsewhere, or hold it.
+            handle = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
             return []
+        with open(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                return []
+            file.seek(self._offset)
+            data = file.read(MOST_BYTES)
         data = data[: data.rfind(b"\n") + 1]
         self._offset += len(data)
         found = []

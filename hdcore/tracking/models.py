@@ -63,7 +63,7 @@ class LoggedModels:
 
     def _free_folder(self, run_id: str, name: str) -> str:
         taken = {model.info.get("folder") for model in self._models().values()}
-        first = os.path.join(self.trial.artifacts_of(run_id), name)
+        first = self.trial.relative(os.path.join(self.trial.artifacts_of(run_id), name))
         folder, count = first, 1
         while folder in taken:
             count += 1
@@ -116,8 +116,6 @@ class LoggedModels:
         from mlflow.utils.search_utils import SearchLoggedModelsUtils
 
         models = [self._entity(model_id, found) for model_id, found in self._models().items()]
-        if self.trial.sweep_id not in experiment_ids:
-            models = []
         models = SearchLoggedModelsUtils.filter_logged_models(models, filter_string, datasets)
         models = SearchLoggedModelsUtils.sort(models, order_by)
         page, token = SearchLoggedModelsUtils.paginate(models, page_token, max_results or 100)
@@ -132,7 +130,7 @@ class LoggedModels:
             experiment_id=self.trial.sweep_id,
             model_id=model_id,
             name=info["name"],
-            artifact_location=uri_of(info["folder"]),
+            artifact_location=uri_of(os.path.join(self.trial.folder, info["folder"])),
             creation_timestamp=info["created"],
             last_updated_timestamp=info["updated"],
             model_type=info.get("type"),

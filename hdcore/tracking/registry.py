@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.model_registry.abstract_store import AbstractStore
 
+from hdcore.tracking.artifacts import uri_of
 from hdcore.tracking.refusals import refuse_the_rest
 from hdcore.tracking.trial import Trial
 
@@ -84,9 +86,7 @@ class TrialRegistry(AbstractStore):  # type: ignore[misc]
         info = self._found_version(name, version).info
         model = self.trial.read_journal().models.get(info.get("model") or "")
         if model is not None:
-            from hdcore.tracking.artifacts import uri_of
-
-            return uri_of(model.info["folder"])
+            return uri_of(os.path.join(self.trial.folder, model.info["folder"]))
         return info["source"]
 
     def get_latest_versions(self, name: str, stages: Sequence[str] | None = None) -> list[Any]:

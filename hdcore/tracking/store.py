@@ -120,9 +120,8 @@ class TrialStore(LoggedModels, AbstractStore):  # type: ignore[misc]
         order_by: list[str] | None,
         page_token: str | None,
     ) -> tuple[list[Any], str | None]:
+        # The ids of experiments are not looked at: whatever a script takes for its experiment is the sweep.
         runs = [self.get_run(run_id) for run_id in {self.trial.id, *self.trial.read_journal().runs}]
-        if self.trial.sweep_id not in experiment_ids:
-            runs = []
         runs = SearchUtils.sort(SearchUtils.filter(runs, filter_string), order_by)
         found: tuple[list[Any], str | None] = SearchUtils.paginate(runs, page_token, max_results)
         return found
@@ -167,11 +166,21 @@ class TrialStore(LoggedModels, AbstractStore):  # type: ignore[misc]
             rows = [[metric.key, float(metric.value), metric.step, metric.timestamp] for metric in metrics]
             self.trial.write(run=run_id, metrics=rows)
             return
-        for metric in metrics:
+        for metric in self._without_known(metrics):
             try:
                 self.trial.report(metric.key, metric.value, metric.step)
             except (TypeError, ValueError, OverflowError) as error:
                 raise MlflowException(str(error), INVALID_PARAMETER_VALUE) from error
+
+    def _without_known(self, metrics: Sequence[Any]) -> Sequence[Any]:
+        """Leave out reports that are there already: `log_model` logs what the run has a second time, for the model."""
+        if not any(getattr(metric, "model_id", None) for metric in metrics):
+            return metrics
+        names = {metric.key for metric in metrics}
+        known = {_same(*row) for row in self._logged(self.trial.id).metrics if row[0] in names}
+        return [
+            metric for metric in metrics if _same(metric.key, metric.value, metric.step, metric.timestamp) not in known
+        ]
 
     def get_metric_history(
         self, run_id: str, metric_key: str, max_results: int | None = None, page_token: str | None = None
@@ -197,9 +206,13 @@ class TrialStore(LoggedModels, AbstractStore):  # type: ignore[misc]
         """Note a model that MLflow 2 has written to the run's artifacts."""
         history = json.loads(self._logged(run_id).tags.get(_HISTORY, "[]"))
         self.trial.write(run=run_id, tags={_HISTORY: json.dumps([*history, mlflow_model.get_tags_dict()])})
-        folder = f"{self.trial.artifacts_of(run_id)}/{mlflow_model.artifact_path}"
+        folder = self.trial.relative(f"{self.trial.artifacts_of(run_id)}/{mlflow_model.artifact_path}")
         info = {"name": mlflow_model.artifact_path, "folder": folder, "run": run_id, "status": "READY"}
         self.trial.write(model=mlflow_model.model_uuid, info=info)
+
+
+def _same(name: str, value: float, step: int, at: int) -> tuple[str, str, int, int]:
+    return name, repr(float(value)), step, at  # repr: not a number is equal to itself here
 
 
 def _without_none(**fields: Any) -> dict[str, Any]:

@@ -100,7 +100,7 @@ class Trial:
             for line in self._reports.read():
                 name, value, at = line.get("name"), _number(line.get("value")), line.get("at")
                 if isinstance(name, str) and value is not None:
-                    own.add_metric(name, value, line.get("step") or 0, int(at * 1000) if at else 0)
+                    own.add_metric(name, value, line.get("step") or 0, round(at * 1000) if at else 0)
             return own.copy()
 
     def read_journal(self) -> Journal:
@@ -113,6 +113,10 @@ class Trial:
     def artifacts_of(self, run_id: str) -> str:
         """Return the folder of a run's artifacts."""
         return self.outputs if run_id == self.id else os.path.join(self.outputs, "nested", run_id)
+
+    def relative(self, path: str) -> str:
+        """Return a path relative to the run's folder, as the journal has them: a root may be moved."""
+        return os.path.relpath(path, self.folder)
 
     def _after_fork(self) -> None:
         """Begin anew in a forked process: the lock may be held by a thread that is not here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import threading
@@ -260,16 +261,23 @@ def log_figure(
         figure.write_image(path, **(save_kwargs or {}))
 
 
-def log_sklearn_model(sk_model: Any, artifact_path: str | None = None, name: str | None = None, **more: Any) -> Any:
+def log_sklearn_model(
+    sk_model: Any,
+    artifact_path: str | None = None,
+    *unused: Any,
+    name: str | None = None,
+    run_id: str | None = None,
+    **more: Any,
+) -> Any:
     """Save a scikit-learn model as ``outputs/NAME/model.pkl``."""
     import joblib
 
     if more.get("registered_model_name"):
         _tell("mlflow is not installed, and its stand-in registers no models; they are saved with the run")
     called = name or artifact_path or "model"
-    run_id = _current(None)
-    folder = _place(called, run_id)
+    run_id = _current(run_id)
     joblib.dump(sk_model, _file(f"{called}/model.pkl", run_id))
+    folder = trial().relative(os.path.join(trial().artifacts_of(run_id), called))
     info = {"name": called, "folder": folder, "run": run_id, "status": "READY"}
     trial().write(model=f"{run_id}-{called}", info=info)
     return SimpleNamespace(model_uri=f"runs:/{run_id}/{called}", run_id=run_id, artifact_path=called)
@@ -293,12 +301,16 @@ def _file(path: str, run_id: str | None) -> str:
 # ---------------------------------------------------------------------- surroundings
 
 
-def autolog(*arguments: Any, flavour: str = "mlflow", **more: Any) -> None:
-    """Say that nothing is logged by itself."""
-    _tell(
-        f"{flavour}.autolog does nothing: mlflow is not installed here, and its stand-in logs what it is told; "
-        "install mlflow-skinny in the interpreter of the trials"
-    )
+def autolog(*unused: Any, flavour: str = "mlflow", disable: bool = False, log_models: bool = True, **more: Any) -> None:
+    """Log what scikit-learn's ``fit`` tells; say that nothing else is logged by itself."""
+    is_served = flavour in ("mlflow", "mlflow.sklearn") and importlib.util.find_spec("sklearn") is not None
+    if is_served:
+        from mlflow import _autolog
+
+        _autolog.switch(on=not disable, log_models=log_models)
+    if not disable and flavour != "mlflow.sklearn":
+        what = "logs scikit-learn's fit only" if is_served else "does nothing"
+        _tell(f"{flavour}.autolog {what}: mlflow is not installed in the interpreter of the trials")
 
 
 def set_experiment(experiment_name: str | None = None, experiment_id: str | None = None, **more: Any) -> Any:
