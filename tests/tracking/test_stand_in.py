@@ -248,6 +248,33 @@ def test_a_package_of_that_name_further_down_the_path_is_the_one_that_is_importe
     assert done.stdout == f"{real / '__init__.py'} mlflow True ['hdcore_trial:tracking_store']\n"
 
 
+def test_threads_that_import_it_at_once_all_get_the_installed_one(tmp_path: Path) -> None:
+    real = tmp_path / "real" / "mlflow"
+    real.mkdir(parents=True)
+    (real / "__init__.py").write_text(
+        "import threading\n"
+        "import meet\n"
+        "others = [threading.Thread(target=meet.importer) for _ in range(4)]\n"
+        "[other.start() for other in others]\n"
+        "meet.began.acquire()\n"
+        "NAME = 'real'\n"
+    )
+    (tmp_path / "real" / "meet.py").write_text(
+        "import threading\n"
+        "began, seen = threading.Semaphore(0), []\n"
+        "def importer():\n"
+        "    began.release()\n"
+        "    import mlflow\n"
+        "    seen.append(mlflow.NAME)\n"
+    )
+    program = "import mlflow, meet\n[other.join() for other in mlflow.others]\nprint(meet.seen, mlflow.NAME)"
+    path = os.pathsep.join(map(str, (STAND_IN, tmp_path / "real")))
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program], env={"PYTHONPATH": path}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "['real', 'real', 'real', 'real'] real\n"
+
+
 def test_the_folder_of_a_project_called_mlflow_is_not_taken_for_mlflow(trial: Trial) -> None:
     (trial.work / "mlflow").mkdir()  # a folder of notebooks, say: no package
     trial.python("import mlflow; mlflow.log_metric('m', 1)")
