@@ -22,7 +22,7 @@ def load_hdcore() -> None:
     ImportError
         If this Python is too old for it.
     """
-    if sys.version_info < (3, 10):
+    if sys.version_info < (3, 10):  # noqa: UP036 - the interpreter of a trial may be older than what hdcore asks for
         raise ImportError("scripts that log through MLflow need Python 3.10 or newer in trials of hdcore")
     try:
         importlib.import_module("hdcore.tracking")
