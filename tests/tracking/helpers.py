@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -40,7 +41,8 @@ class Sweep:
 
 
 def hdcore_command(place: Path, *arguments: str, **more: str) -> str:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("HDCORE", "MLFLOW", "AZUREML"))}
+    others = ("HDCORE", "MLFLOW", "AZUREML", "VIRTUAL_ENV", "CONDA_PREFIX")  # `python` is this interpreter then
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(others)}
     environment = {**kept, "PYTHONPATH": str(PACKAGE.parent), "COLUMNS": "120", "HOME": str(place / "home"), **more}
     done = subprocess.run(
         [sys.executable, "-m", "hdcore", *arguments],
@@ -101,7 +103,7 @@ def interpreter_without(place: Path, *distributions: str) -> tuple[str, str]:
             stem = entry.name.split("-")[0].split(".")[0].lower()
             if entry.suffix != ".pth" and not stem.startswith(distributions) and not (links / entry.name).exists():
                 (links / entry.name).symlink_to(entry)
-    return f"{sys.executable} -S", str(links)
+    return f"{shlex.quote(sys.executable)} -S", str(links)
 
 
 def files_in(folder: Path) -> list[str]:
