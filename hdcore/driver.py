@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 import msgspec
 
 from hdcore.engine import Optimizer
+from hdcore.engine.warm_start import add_earlier_runs
 from hdcore.errors import ExecutorError, HdcoreError, NoRoomError, StoreError
 from hdcore.observer import EndedRun, Observer
-from hdcore.records import Event, Launch, Reports, RunEnd, RunStarted, SweepSpec
+from hdcore.records import EarlierRun, Event, Launch, Reports, RunEnd, RunStarted, SweepSpec
 from hdcore.signals import StopSignals
 from hdcore.store import ControlReader
 from hdcore.typing import Configuration, RunStatus
@@ -123,9 +124,15 @@ def drive(
         control.close()
 
 
-def restore_optimizer(spec: SweepSpec, runs: Sequence[StoredRun], reports: dict[int, list[float]]) -> Optimizer:
+def restore_optimizer(
+    spec: SweepSpec,
+    runs: Sequence[StoredRun],
+    reports: dict[int, list[float]],
+    earlier: Sequence[tuple[str, EarlierRun]] = (),
+) -> Optimizer:
     """Rebuild the engine of a stored sweep; runs that are not finished are pending and without reports."""
     optimizer = Optimizer(spec.space, sampler=spec.sampler, goal=spec.goal, policy=spec.policy, seed=spec.seed)
+    add_earlier_runs(optimizer, earlier)
     for run in runs:
         if run.status.is_terminal:
             value = math.nan if run.value is None else run.value
@@ -172,7 +179,7 @@ class _Driver:
         for number, value in store.reports_of_primary():
             reports.setdefault(number, []).append(value)
         self.has_primary = bool(reports)
-        self.optimizer = restore_optimizer(self.spec, runs, reports)
+        self.optimizer = restore_optimizer(self.spec, runs, reports, store.earlier_runs())
         self.asked = len(runs)
         for run in runs:
             if run.status.is_terminal:
@@ -182,6 +189,9 @@ class _Driver:
         observer.sweep_started(self.spec, store.folder, runs, reports)
         if store.warning is not None:
             observer.notice(store.warning)
+        if not any(run.attempt for run in runs):
+            for parent in store.parents():
+                observer.started_from(parent)
 
     # ------------------------------------------------------------------ the loop
 
@@ -470,12 +480,15 @@ class _Driver:
 
 
 def _workspace_of(store: Store) -> Prepare:
-    from hdcore.workspace import prepare_run
+    from hdcore.workspace import prepare_run, resumed_folder
 
     spec, folder, sweep_id = store.spec, store.folder, store.sweep_id
 
     def prepare(number: int, attempt: int, configuration: Configuration) -> Launch:
-        return prepare_run(spec, folder, number, attempt, configuration, sweep_id=sweep_id)
+        resumed = resumed_folder(folder, number) if number < len(spec.resume_runs) else None
+        return prepare_run(
+            spec, folder, number, attempt, configuration, sweep_id=sweep_id, resume_from=resumed
+        )
 
     return prepare
 

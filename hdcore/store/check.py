@@ -20,8 +20,8 @@ from hdcore.errors import HdcoreError, RefusedError, StoreError
 APPLICATION_ID = 0x68646372
 """``hdcr``; the bytes 68 to 71 of the file."""
 
-VERSION = 1
-"""``user_version`` of the schema in schema.sql."""
+VERSION = 2
+"""``user_version`` of the present schema: schema.sql with what the later versions added, schema_2.sql and so on."""
 
 FULL_CHECK_BYTES = 64 << 20
 """Up to this size all pages are checked when a sweep is resumed; beyond it the tables that decide what runs.
@@ -160,8 +160,9 @@ def _has_wal(database: Path) -> bool:
 
 def check_schema(connection: sqlite3.Connection, name: str) -> None:
     """Refuse a database whose tables are not exactly ours: triggers, views and virtual tables are code."""
+    version = min(connection.execute("PRAGMA user_version").fetchone()[0], VERSION)
     found = set(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
-    ours = expected_schema()
+    ours = expected_schema(version)
     if found != ours:
         odd = sorted({repr(str(row[1])[:40]) for row in found ^ ours})
         raise RefusedError(
@@ -174,16 +175,21 @@ def check_schema(connection: sqlite3.Connection, name: str) -> None:
 
 
 @cache
-def schema_sql() -> str:
-    return (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
+def schema_step(version: int) -> tuple[str, ...]:
+    """Return the statements that turn a store of the version before into one of this version; version 0 is empty."""
+    name = "schema.sql" if version == 1 else f"schema_{version}.sql"
+    text = (Path(__file__).parent / name).read_text(encoding="utf-8")
+    return tuple(statement.strip() for statement in text.split(";") if statement.strip())
 
 
 @cache
-def expected_schema() -> frozenset[tuple[str, str, str, str | None]]:
-    """Rows of sqlite_master that schema.sql makes."""
+def expected_schema(version: int = VERSION) -> frozenset[tuple[str, str, str, str | None]]:
+    """Rows of sqlite_master that a store of a version has."""
     memory = sqlite3.connect(":memory:")
     try:
-        memory.executescript(schema_sql())
+        for step in range(1, version + 1):
+            for statement in schema_step(step):
+                memory.execute(statement)
         return frozenset(memory.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
     finally:
         memory.close()

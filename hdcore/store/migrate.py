@@ -5,9 +5,18 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Mapping
 
-from hdcore.store.check import VERSION
+from hdcore.store.check import VERSION, schema_step
 
-STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {}
+
+def _add_tables(version: int) -> Callable[[sqlite3.Connection], None]:
+    def step(connection: sqlite3.Connection) -> None:
+        for statement in schema_step(version):
+            connection.execute(statement)
+
+    return step
+
+
+STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _add_tables(2)}
 """Version -> step; version 1 is the first one."""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hdcore.observer import EndedRun
-from hdcore.records import SweepSpec
+from hdcore.records import Parent, SweepSpec
 from hdcore.typing import RunStatus
 from hdcore.views.progress import Progress, policy_line
 from hdcore.views.text import configuration_line, plural, printable, shown, span
@@ -42,6 +42,9 @@ class PlainView(Progress):
             f"{spec.name}: {spec.goal.value} {printable(spec.metric)}, {spec.sampler.get('type', 'random')} sampler, "
             f"{policy_line(spec.policy)}, at most {plural(self.total or 0, 'run')}{going_on}"
         )
+
+    def started_from(self, parent: Parent) -> None:
+        self.say(f"starts from {printable(parent.line)}")
 
     def run_ended(self, run: EndedRun) -> None:
         before = self.best
