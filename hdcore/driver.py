@@ -486,9 +486,7 @@ def _workspace_of(store: Store) -> Prepare:
 
     def prepare(number: int, attempt: int, configuration: Configuration) -> Launch:
         resumed = resumed_folder(folder, number) if number < len(spec.resume_runs) else None
-        return prepare_run(
-            spec, folder, number, attempt, configuration, sweep_id=sweep_id, resume_from=resumed
-        )
+        return prepare_run(spec, folder, number, attempt, configuration, sweep_id=sweep_id, resume_from=resumed)
 
     return prepare
 

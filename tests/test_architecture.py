@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "gp": {"_native", "space", "history"},
     "sampling": {"_native", "space", "history", "gp"},
     "policies": {"_native"},
-    "engine": {"space", "sampling", "policies", "history"},
+    "engine": {"space", "sampling", "policies", "history", "gp"},
     "store": set(),
     "runtime": set(),
     "executors": {"_native", "runtime", "store.wire"},

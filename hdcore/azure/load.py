@@ -19,7 +19,12 @@ from hdcore.records import InputSpec, Limits, SweepSpec
 from hdcore.typing import Goal
 
 _REMOTE = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]+)://|azureml:|git\+")
-_OVERRIDES = frozenset(("name", "seed", "max_concurrent", "max_runs", "executor", "preload"))
+_OVERRIDES = frozenset(
+    (
+        *("name", "seed", "max_concurrent", "max_runs", "executor", "preload"),
+        *("resume_from", "resume_runs", "resume_rename", "resume_defaults"),
+    )
+)
 
 
 def load_sweep(
@@ -38,8 +43,8 @@ def load_sweep(
         Local paths (or values, for literal inputs) that replace inputs of the file, by name; relative to the working
         directory.
     overrides : mapping, optional
-        What the command line sets: ``name``, ``seed``, ``max_concurrent``, ``max_runs``, ``executor``, ``preload``.
-        A value of None counts as not given.
+        What the command line sets: ``name``, ``seed``, ``max_concurrent``, ``max_runs``, ``executor``, ``preload``,
+        and the four keys that begin with ``resume_``. A value of None, or one that is empty, counts as not given.
 
     Returns
     -------
@@ -311,6 +316,13 @@ def apply_overrides(
         modules = overrides["preload"]
         modules = [m.strip() for m in modules.split(",")] if isinstance(modules, str) else list(modules)
         block["preload"] = schema.read_modules(modules, "--preload")
+    if overrides.get("resume_from"):
+        block["resume_from"] = schema.read_sweep_names(list(overrides["resume_from"]), "--resume-from")
+    if overrides.get("resume_runs"):
+        block["resume_runs"] = schema.read_run_names(list(overrides["resume_runs"]), "--resume-run")
+    for key in ("resume_rename", "resume_defaults"):
+        if overrides.get(key):
+            block[key] = {**block.get(key, {}), **overrides[key]}
     return (
         Limits(
             max_total_runs=total,

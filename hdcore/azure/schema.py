@@ -67,6 +67,8 @@ HDCORE_KEYS = (
     "executor",
     "resume_from",
     "resume_runs",
+    "resume_rename",
+    "resume_defaults",
 )
 EXECUTORS = ("local", "ray")
 HIGHEST_SEED = (1 << 63) - 1
@@ -325,18 +327,36 @@ def read_hdcore(value: Any) -> dict[str, Any]:
     if "preload" in block:
         found["preload"] = read_modules(block["preload"], "hdcore.preload")
     if "resume_from" in block:
-        found["resume_from"] = texts(block["resume_from"], "hdcore.resume_from")
-        if len(found["resume_from"]) > 5:
-            refuse("hdcore.resume_from", f"names {len(found['resume_from'])} sweeps; name at most 5")
-        for name in found["resume_from"]:
-            read_name(name, "hdcore.resume_from")
+        found["resume_from"] = read_sweep_names(block["resume_from"], "hdcore.resume_from")
     if "resume_runs" in block:
-        found["resume_runs"] = texts(block["resume_runs"], "hdcore.resume_runs")
-        for item in found["resume_runs"]:
-            name, _, run = item.rpartition("/")
-            if not SWEEP_NAME.fullmatch(name) or not re.fullmatch(r"[0-9]{1,9}", run):
-                refuse("hdcore.resume_runs", f"has {shown(item)}; write SWEEP/NUMBER, such as earlier/12")
+        found["resume_runs"] = read_run_names(block["resume_runs"], "hdcore.resume_runs")
+    if "resume_rename" in block:
+        field = "hdcore.resume_rename"
+        found["resume_rename"] = {
+            old: text(new, inner(field, old), may_be_empty=False)
+            for old, new in mapping(block["resume_rename"], field).items()
+        }
+    if "resume_defaults" in block:
+        found["resume_defaults"] = mapping(block["resume_defaults"], "hdcore.resume_defaults")
     return found
+
+
+def read_sweep_names(value: Any, field: str) -> tuple[str, ...]:
+    """Return names of earlier sweeps; whether they exist is asked when the sweep is made."""
+    names = texts(value, field)
+    for name in names:
+        read_name(name, field)
+    return names
+
+
+def read_run_names(value: Any, field: str) -> tuple[str, ...]:
+    """Return names of single runs, ``SWEEP/NUMBER``."""
+    names = texts(value, field)
+    for item in names:
+        name, _, run = item.rpartition("/")
+        if not SWEEP_NAME.fullmatch(name) or not re.fullmatch(r"[0-9]{1,9}", run):
+            refuse(field, f"has {shown(item)}; write SWEEP/NUMBER, such as earlier/12")
+    return names
 
 
 def read_modules(value: Any, field: str) -> tuple[str, ...]:

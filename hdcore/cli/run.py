@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hdcore.cli.common import common_options, is_terminal, json_option, write
+from hdcore.cli.earlier import earlier_options, read_maps
 from hdcore.errors import InputError, StoreError
 from hdcore.typing import RunStatus
 from hdcore.views.text import printable
@@ -52,6 +53,7 @@ def _driving_options(function: Any) -> Any:
 @click.option("--sampler", metavar="NAME", help="random, sobol, grid or bayesian [default: random].")
 @click.option("--policy", metavar="POLICY", help="As median:delay=5 or bandit:slack_factor=0.1.")
 @click.option("--max-runs", type=click.IntRange(min=1), metavar="N", help="Runs of a script [default: 50].")
+@earlier_options
 @_driving_options
 @json_option
 @common_options
@@ -69,6 +71,10 @@ def run_command(
     sampler: str | None,
     policy: str | None,
     max_runs: int | None,
+    resume_from: tuple[str, ...],
+    resume_runs: tuple[str, ...],
+    rename: tuple[str, ...],
+    defaults: tuple[str, ...],
     max_concurrent: int | None,
     gpus: str | None,
     no_live: bool,
@@ -83,6 +89,8 @@ def run_command(
     hdcore run train.py --param lr=log:1e-5:1e-1 --param units=quniform:16:512:16 --metric accuracy -j 2 -- --epochs 5
 
     Each run works in a folder of its own: write paths after -- absolute, such as --data "$PWD/data".
+
+    --resume-from starts from what earlier sweeps found out, --resume-run goes on with single runs of theirs.
 
     Ctrl-C ends the runs within seconds and leaves the sweep so that `hdcore resume` goes on with it.
     """
@@ -100,6 +108,9 @@ def run_command(
         "max_runs": max_runs,
         "executor": executor,
         "preload": preload,
+        "resume_from": resume_from,
+        "resume_runs": resume_runs,
+        **read_maps(rename, defaults),
     }
     if target.suffix.lower() in _SWEEP_FILES:
         only_scripts = {"--param": params, "--metric": metric, "--goal": goal, "--sampler": sampler, "--policy": policy}
@@ -150,11 +161,22 @@ def run_command(
 
 @click.command("resume")
 @click.argument("name")
+@click.option(
+    "--run",
+    "runs",
+    multiple=True,
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Go on with this ended run, in a new sweep.",
+)
+@click.option("--name", "new_name", metavar="NAME", help="Name of that new sweep.")
 @_driving_options
 @json_option
 @common_options
 def resume_command(
     name: str,
+    runs: tuple[int, ...],
+    new_name: str | None,
     max_concurrent: int | None,
     gpus: str | None,
     no_live: bool,
@@ -162,16 +184,46 @@ def resume_command(
     as_json: bool,
     root: Path | None,
 ) -> int:
-    """Go on with a sweep that was stopped or crashed: finished runs stay, what was in flight runs again."""
+    """Go on with a sweep that was stopped or crashed: finished runs stay, what was in flight runs again.
+
+    With --run a run that has ended goes on in a new sweep, from a copy of its outputs and checkpoints.
+    """
     from hdcore.store import Store, StoreReader, find_root, resolve
     from hdcore.sweep import check_has_command
 
     where = find_root(root)
     folder = resolve(where, name)
+    if runs:
+        return _resume_runs(
+            where, [f"{folder.name}/{n}" for n in runs], new_name, max_concurrent, gpus, no_live, strict, as_json
+        )
+    if new_name is not None:
+        raise InputError("is for runs that go on in a new sweep; add --run N", source="resume", field="--name")
     with StoreReader.open(folder) as reader:  # before the store is opened for writing, which changes it
         check_has_command(reader.sweep().spec)
     with Store.open(where, folder.name) as store:
         return _drive(store, max_concurrent, gpus, no_live, strict, as_json, where, is_resumed=True)
+
+
+def _resume_runs(
+    root: Path,
+    runs: list[str],
+    name: str | None,
+    slots: int | None,
+    gpus: str | None,
+    no_live: bool,
+    strict: bool,
+    as_json: bool,
+) -> int:
+    from hdcore.azure import missing_here
+    from hdcore.sweep import check_runnable, create_sweep, resuming_spec
+
+    spec = resuming_spec(root, runs, name=name)
+    for problem in missing_here(spec):
+        raise problem
+    check_runnable(spec, gpus)
+    with create_sweep(root, spec, takes_free_name=name is None) as store:
+        return _drive(store, slots, gpus, no_live, strict, as_json, root)
 
 
 def _drive(

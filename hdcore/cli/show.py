@@ -168,6 +168,8 @@ def _show_sweep(reader: StoreReader, most: int | None) -> None:
         f"seed {spec.seed}",
     ]
     write(" · ".join(about))
+    for parent in reader.parents():
+        write(f"started from {printable(parent.line)}")
     write(_count_line(runs, sweep, driven))
     best = best_run(reader, sweep)
     if best is not None:

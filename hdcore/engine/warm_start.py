@@ -126,8 +126,8 @@ def map_runs(
         removed.update(name for name in given if name not in fitting)
         filled.update(name for name in fitting if name not in given and name in defaults)
         kept.append(msgspec.structs.replace(run, configuration=fitting))
-    notes = [f"{name!r} is not searched any more, its values are left out" for name in removed]
-    notes += [f"{name!r} is new and was {defaults[name]!r}" for name in filled]
+    notes = [f"{name!r} is not searched any more, its values are left out" for name in sorted(removed)]
+    notes += [f"{name!r} is new and was {defaults[name]!r}" for name in sorted(filled)]
     return Mapped(tuple(kept), _most_frequent(reasons), tuple(notes))
 
 
@@ -144,9 +144,7 @@ def add_earlier_runs(optimizer: Optimizer, runs: Sequence[tuple[str, EarlierRun]
         promised = _promised(theirs, optimizer.goal.sign)
         for index, run in enumerate(theirs):
             value = run.value if run.status is RunStatus.COMPLETED else promised.get(index)
-            optimizer.add(
-                run.configuration, math.nan if value is None else value, reports=run.reports, source=name
-            )
+            optimizer.add(run.configuration, math.nan if value is None else value, reports=run.reports, source=name)
 
 
 def _promised(runs: Sequence[EarlierRun], sign: float) -> dict[int, float]:

@@ -14,9 +14,7 @@ from hdcore.store.queries import from_json, to_json
 _SINCE = 2  # version of the schema that has these tables
 
 
-def write_parents(
-    connection: sqlite3.Connection, parents: Sequence[tuple[Parent, Sequence[EarlierRun]]]
-) -> None:
+def write_parents(connection: sqlite3.Connection, parents: Sequence[tuple[Parent, Sequence[EarlierRun]]]) -> None:
     """Add the parents of a new sweep, in order, with their runs; part of the caller's transaction."""
     for key, (parent, runs) in enumerate(parents, 1):
         connection.execute(
