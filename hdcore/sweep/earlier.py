@@ -106,7 +106,12 @@ def _read_run(
 
     name, _, number = item.rpartition("/")
     with _open(root, name, "resume_runs") as reader:
-        sweep, run = reader.sweep(), reader.run(int(number))
+        sweep = reader.sweep()
+        try:
+            run = reader.run(int(number))
+        except InputError as error:
+            error.field = "hdcore.resume_runs"
+            raise
         folder = run_folder(reader.folder, run.number)
     _check_same_metric(sweep.name, sweep.spec, spec, "resume_runs")
     full = f"{sweep.name}/{run.number}"
