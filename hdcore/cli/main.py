@@ -27,6 +27,7 @@ _COMMANDS = {
     "best": ("hdcore.cli.show", "Show the best run of a sweep."),
     "logs": ("hdcore.cli.logs", "Print what a run wrote."),
     "export": ("hdcore.cli.export", "Write the runs of a sweep as CSV, JSON or Parquet."),
+    "import": ("hdcore.cli.importing", "Store a CSV file, an Optuna study or an MLflow experiment as a sweep."),
     "validate": ("hdcore.cli.validate", "Check a sweep file; nothing is run or created."),
     "devices": ("hdcore.cli.devices", "List the GPUs and CPUs that runs can use."),
 }

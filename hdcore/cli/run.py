@@ -133,8 +133,8 @@ def run_command(
             overrides=overrides,
         )
         has_name = name is not None
-        if goal is None and _is_lower_better(spec.metric):
-            _warn(f"{spec.metric!r} is maximized; if less of it is better, say --goal minimize")
+        if goal is None:
+            warn_of_goal(spec.metric)
     for problem in missing_here(spec):
         raise problem
     try:
@@ -304,6 +304,12 @@ def _check_writable(root: Path) -> None:
         folder = folder.parent
     if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
         raise StoreError(f"{folder} cannot be written; choose another root with --root")
+
+
+def warn_of_goal(metric: str) -> None:
+    """Say that a metric is maximized if its name speaks against it."""
+    if _is_lower_better(metric):
+        _warn(f"{metric!r} is maximized; if less of it is better, say --goal minimize")
 
 
 def _is_lower_better(metric: str) -> bool:

@@ -119,7 +119,7 @@ def create_sweep(root: Path, spec: SweepSpec, *, sweep_id: str | None = None, ta
             chosen = msgspec.structs.replace(spec, name=name)
     spec = chosen
     try:
-        if not spec.function:
+        if spec.command:
             from hdcore.workspace import snapshot_code
 
             snapshot_code(spec, store.folder)
