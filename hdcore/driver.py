@@ -167,7 +167,6 @@ class _Driver:
         self.count = dict.fromkeys(RunStatus, 0)
         self.names_seen: set[str] = set()
         self.has_primary = False  # the primary metric was reported at least once
-        self.mismatch_told = False
         self.spoiled_told = False
         self.refused_told = False
         self.last_words: str | None = None  # why no run is started any more; None while the sweep goes on
@@ -179,6 +178,7 @@ class _Driver:
         for number, value in store.reports_of_primary():
             reports.setdefault(number, []).append(value)
         self.has_primary = bool(reports)
+        self.mismatch_told = not self.spec.metric  # a step of a pipeline that has none
         self.optimizer = restore_optimizer(self.spec, runs, reports, store.earlier_runs())
         self.asked = len(runs)
         for run in runs:

@@ -99,6 +99,8 @@ class SweepSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes
     ----------
+    metric : str
+        Primary metric; empty for the plain command of a pipeline, whose one run is not compared with any.
     space : dict
         Serialised search space, name -> ``["uniform", [0, 1]]``, nested choices included; constants as they are.
     sampler : dict
@@ -152,6 +154,31 @@ class SweepSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     experiment_name: str = ""
     description: str = ""
     tags: dict[str, str] = {}
+    source: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+class StepSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a pipeline.
+
+    Attributes
+    ----------
+    spec : SweepSpec
+        The sweep that the step is; a step that is a plain command is a sweep of one run without a metric.
+    bindings : dict
+        Name of an input -> (step, output) that it is.
+    """
+
+    name: str
+    spec: SweepSpec
+    bindings: dict[str, tuple[str, str]] = {}
+
+
+class PipelineSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Steps in the order in which they run: each after those whose outputs it takes."""
+
+    name: str
+    steps: tuple[StepSpec, ...]
     source: str = ""
     warnings: tuple[str, ...] = ()
 

@@ -107,13 +107,19 @@ def legal_name(text: str) -> str:
 def _specification(path: Path, local_inputs: Mapping[str, str], overrides: Mapping[str, Any]) -> SweepSpec:
     data = read_file(path)
     _check_type(data)
+    return sweep_of(data, path, local_inputs, overrides)
+
+
+def sweep_of(
+    data: dict[str, Any], path: Path, local_inputs: Mapping[str, str], overrides: Mapping[str, Any]
+) -> SweepSpec:
+    """Return what a mapping with the keys of a sweep file specifies; `path` is the file that it stands in."""
     mapping(data, "", schema.SWEEP_KEYS)
     folder = Path(os.path.abspath(path)).parent
     warnings: list[str] = []
 
     name = None if data.get("name") is None and "name" not in data else schema.read_name(data["name"])
-    labels = {key: optional_text(data, key) for key in ("display_name", "experiment_name", "description", "$schema")}
-    schema.read_scalars(data.get("properties"), "properties")
+    labels = read_labels(data)
     schema.ignored_sections(
         data,
         "",
@@ -128,21 +134,11 @@ def _specification(path: Path, local_inputs: Mapping[str, str], overrides: Mappi
     metric, goal = schema.read_objective(required(data, "objective", "", "write goal and primary_metric"))
     limits = schema.read_limits(required(data, "limits", "", "write at least max_total_trials"))
     policy = schema.read_policy(data.get("early_termination"))
-    given_inputs = schema.read_inputs(data.get("inputs"))
-    outputs = schema.read_outputs(data.get("outputs"))
     block = schema.read_hdcore(data.get("hdcore"))
     trial = required(data, "trial", "", "write the command that trains once, trial: {command: …}")
-    base = folder
-    if is_component(trial):
-        component = read_component(trial, folder, searched=space, given=given_inputs)
-        trial, base = component.trial, component.folder
-        given_inputs = {**component.inputs, **given_inputs}
-        outputs = {**component.outputs, **outputs}
-    mapping(trial, "trial", schema.TRIAL_KEYS)
-    command, code, variables = _read_trial(trial, base, warnings)
-    shell = block.get("shell", "auto")
-    _check_command(command, shell, space, given_inputs, outputs, warnings)
-    _check_instances(data, trial, warnings)
+    execution = read_execution(
+        trial, data, folder, searched=space, shell=block.get("shell", "auto"), given=local_inputs, warnings=warnings
+    )
 
     seed = chosen_seed(sampler_seed, block.pop("seed", None), overrides.get("seed"))
     limits, block = apply_overrides(limits, block, overrides)
@@ -156,20 +152,66 @@ def _specification(path: Path, local_inputs: Mapping[str, str], overrides: Mappi
         limits=limits,
         sampler=sampler,
         policy=policy,
-        command=command,
-        code=code,
-        inputs=_localise(given_inputs, local_inputs, folder),
-        outputs=outputs,
-        environment=variables,
         seed=seed,
-        display_name=labels["display_name"],
-        experiment_name=labels["experiment_name"],
-        description=labels["description"],
-        tags=schema.read_scalars(data.get("tags"), "tags"),
         source=os.path.abspath(path),
         warnings=tuple(warnings),
+        **execution,
+        **labels,
         **block,
     )
+
+
+def read_labels(data: dict[str, Any]) -> dict[str, Any]:
+    """Return what a job says about itself, as keyword arguments of a specification."""
+    optional_text(data, "$schema")
+    schema.read_scalars(data.get("properties"), "properties")
+    labels: dict[str, Any] = {
+        key: optional_text(data, key) for key in ("display_name", "experiment_name", "description")
+    }
+    return {**labels, "tags": schema.read_scalars(data.get("tags"), "tags")}
+
+
+def read_execution(
+    trial: Any,
+    data: dict[str, Any],
+    folder: Path,
+    *,
+    searched: Mapping[str, Any],
+    shell: bool | str,
+    given: Mapping[str, str],
+    warnings: list[str],
+) -> dict[str, Any]:
+    """Return what a run executes, as keyword arguments of a specification.
+
+    Parameters
+    ----------
+    trial : mapping or str
+        As in a sweep file: the command and what belongs to it, or the path of a component.
+    data : mapping
+        The job, for its inputs and outputs.
+    searched : mapping
+        The search space.
+    given : mapping
+        Local paths or values of inputs.
+    """
+    inputs, outputs = schema.read_inputs(data.get("inputs")), schema.read_outputs(data.get("outputs"))
+    base = folder
+    if is_component(trial):
+        component = read_component(trial, folder, searched=searched, given=inputs)
+        trial, base = component.trial, component.folder
+        inputs = {**component.inputs, **inputs}
+        outputs = {**component.outputs, **outputs}
+    mapping(trial, "trial", schema.TRIAL_KEYS)
+    _check_instances(data, trial, warnings)
+    command, code, variables = _read_trial(trial, base, warnings)
+    _check_command(command, shell, searched, inputs, outputs, warnings)
+    return {
+        "command": command,
+        "code": code,
+        "inputs": _localise(inputs, given, folder),
+        "outputs": outputs,
+        "environment": variables,
+    }
 
 
 def _check_type(data: dict[str, Any]) -> None:
@@ -181,7 +223,7 @@ def _check_type(data: dict[str, Any]) -> None:
     if isinstance(kind, str) and kind.lower() == "sweep":
         return
     if kind == "pipeline":
-        refuse("type", "is 'pipeline'; hdcore runs a single sweep, put the pipeline's sweep step into its own file")
+        refuse("type", "is 'pipeline'; `hdcore run` takes it, here a file with 'type: sweep' is needed")
     if kind == "command":
         what = "a component" if "inputs" in data and "trial" not in data else "a command job"
         refuse("type", f"is 'command', which makes this {what}; a sweep file has 'type: sweep'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hdcore.sweep.importance import Importance, importance_of
 from hdcore.sweep.lifecycle import (
     CANCELED_BY_USER,
     cancel_stored,
@@ -19,12 +20,14 @@ from hdcore.sweep.tuning import tune
 
 __all__ = [
     "CANCELED_BY_USER",
+    "Importance",
     "Sweep",
     "cancel_stored",
     "check_has_command",
     "check_runnable",
     "create_sweep",
     "free_name",
+    "importance_of",
     "local_executor",
     "new_sweep_id",
     "open_sweep",

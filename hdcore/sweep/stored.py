@@ -19,6 +19,7 @@ from hdcore.typing import RunStatus
 if TYPE_CHECKING:
     from hdcore.executors.base import Executor
     from hdcore.store import Store, StoreReader
+    from hdcore.sweep.importance import Importance
 
 _log = logging.getLogger("hdcore")
 
@@ -96,6 +97,19 @@ class Sweep:
             configuration = run.pop("configuration")
             rows.append({**run, **{f"parameter.{name}": value for name, value in configuration.items()}})
         return pd.DataFrame(rows)
+
+    def importance(self, *, target_quantile: float = 0.1) -> Importance:
+        """Return how much each parameter matters for being among the best runs (PED-ANOVA).
+
+        Parameters
+        ----------
+        target_quantile : float, default 0.1
+            What counts as good: this share of the runs.
+        """
+        from hdcore.sweep.importance import importance_of
+
+        with self._reader() as reader:
+            return importance_of(reader, target_quantile=target_quantile)
 
     def resume(self, *, max_concurrent: int | None = None) -> RunStatus:
         """Go on with the sweep in this process until it ends; Ctrl-C stops it and raises KeyboardInterrupt.
