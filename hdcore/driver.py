@@ -11,7 +11,7 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, Protocol
@@ -127,7 +127,7 @@ def drive(
 def restore_optimizer(
     spec: SweepSpec,
     runs: Sequence[StoredRun],
-    reports: dict[int, list[float]],
+    curves: Mapping[int, Sequence[float]],
     earlier: Sequence[tuple[str, EarlierRun]] = (),
 ) -> Optimizer:
     """Rebuild the engine of a stored sweep; runs that are not finished are pending and without reports."""
@@ -136,7 +136,7 @@ def restore_optimizer(
     for run in runs:
         if run.status.is_terminal:
             value = math.nan if run.value is None else run.value
-            optimizer.restore(run.number, run.configuration, run.status, value, reports.get(run.number, ()))
+            optimizer.restore(run.number, run.configuration, run.status, value, curves.get(run.number, ()))
         else:
             optimizer.restore(run.number, run.configuration)
     return optimizer
@@ -174,19 +174,17 @@ class _Driver:
         self.hurried = False
 
         runs = store.runs()
-        reports: dict[int, list[float]] = {}
-        for number, value in store.reports_of_primary():
-            reports.setdefault(number, []).append(value)
-        self.has_primary = bool(reports)
+        curves = store.curves()
+        self.has_primary = bool(curves)
         self.mismatch_told = not self.spec.metric  # a step of a pipeline that has none
-        self.optimizer = restore_optimizer(self.spec, runs, reports, store.earlier_runs())
+        self.optimizer = restore_optimizer(self.spec, runs, curves, store.earlier_runs())
         self.asked = len(runs)
         for run in runs:
             if run.status.is_terminal:
                 self.count[run.status] += 1
             else:
                 self.waiting.append((run.number, run.configuration, run.attempt))
-        observer.sweep_started(self.spec, store.folder, runs, reports)
+        observer.sweep_started(self.spec, store.folder, runs, curves)
         if store.warning is not None:
             observer.notice(store.warning)
         if not any(run.attempt for run in runs):

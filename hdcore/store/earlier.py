@@ -11,7 +11,7 @@ import msgspec
 from hdcore.records import EarlierRun, Parent
 from hdcore.store.queries import from_json, to_json
 
-_SINCE = 2  # version of the schema that has these tables
+_SINCE = 3  # version of the schema that has these tables
 
 
 def write_parents(connection: sqlite3.Connection, parents: Sequence[tuple[Parent, Sequence[EarlierRun]]]) -> None:

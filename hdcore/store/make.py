@@ -9,7 +9,7 @@ from pathlib import Path
 from hdcore.errors import StoreError
 from hdcore.records import NewRows
 from hdcore.store import earlier, queries
-from hdcore.store.check import APPLICATION_ID, VERSION, check_header, check_pages, check_schema, connect, schema_step
+from hdcore.store.check import APPLICATION_ID, VERSION, check_header, check_pages, check_schema, connect, schema_steps
 from hdcore.typing import RunStatus
 
 ADD_RUN = "INSERT INTO run VALUES (?, ?, ?, NULL, 0, NULL, NULL, ?, NULL, NULL, NULL, '[]', NULL, NULL, 0, 0, 0)"
@@ -34,8 +34,8 @@ def make_database(database: Path, spec: str, sweep_id: str, first: NewRows, *, i
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={VERSION}")
-        for version in range(1, VERSION + 1):
-            for statement in schema_step(version):
+        for statements in schema_steps():
+            for statement in statements:
                 connection.execute(statement)
         now = time.time()
         connection.execute(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,13 +124,10 @@ class StoreReader:
         with translated(self.folder.name):
             return queries.read_notes(self._connection, number)
 
-    def reports_of_primary(self) -> dict[int, list[float]]:
-        """Return all reports of the primary metric by run, NaN and infinities as they were reported."""
+    def curves(self) -> dict[int, array[float]]:
+        """Return the reports of the primary metric of each ended run, NaN and infinities as they were reported."""
         with translated(self.folder.name):
-            found: dict[int, list[float]] = {}
-            for number, value in queries.read_primary(self._connection, self._metric()):
-                found.setdefault(number, []).append(value)
-            return found
+            return queries.read_curves(self._connection, self._metric())
 
     def parents(self) -> list[Parent]:
         """Return the earlier sweeps that this one started from; empty for stores of versions that had none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,7 @@ _NO_ROWS = NewRows()
 _FORGET = (
     "DELETE FROM metric WHERE run = ?1 AND name IN (SELECT name FROM summary WHERE run = ?1)",
     "DELETE FROM note WHERE run = ?1 AND name IN (SELECT name FROM summary WHERE run = ?1)",
+    "DELETE FROM curve WHERE run = ?1 AND name IN (SELECT name FROM summary WHERE run = ?1)",
     "DELETE FROM summary WHERE run = ?1",
 )
 
@@ -56,9 +58,10 @@ class Store:
     Made by `create` or `open`, which take the sweep's lock; `close` frees it. All calls come from one thread of one
     process; a forked child must not use it.
 
-    Changes of state are on their way to the disk when the call returns, and those of one `turn` when it ends; the
-    commit that finishes a run has been synced. Reports are collected and committed after 250 ms or 1,000 rows, and
-    with any change of state. What is committed together is visible together.
+    Changes of state are committed when the call returns, and those of one `turn` when it ends: no death of a process
+    undoes them. A commit that finishes a run is synced against power cuts beside the driver's work, the one that ends
+    the sweep before it returns. Reports are collected and committed after 250 ms or 1,000 rows, and with any change of
+    state. What is committed together is visible together.
 
     Every method that writes raises StoreError if the disk is full or fails, in one line for the user. After a full
     disk the reserve is given up and what was pending is tried once more, so that the history is whole to the last
@@ -341,7 +344,7 @@ class Store:
         dropped: int = 0,
         log_dropped_bytes: int = 0,
     ) -> None:
-        """End a Queued or Running run, together with all its reports; synced to the disk before the commit returns.
+        """End a Queued or Running run, together with all its reports; the commit is synced as soon as the disk can.
 
         Parameters
         ----------
@@ -361,6 +364,7 @@ class Store:
             self._queued.discard(number)
         else:
             self._batch.take_over(number, run)
+            self._batch.add_pieces(number, run.series.values())
         if value is not None and value - value != 0.0:
             value = interval = None
         self._batch.add(
@@ -384,7 +388,7 @@ class Store:
         """Set the status of the sweep: RUNNING notes the first start, a terminal one the end, QUEUED is 'stopped'."""
         if status.is_terminal:
             self._batch.add("UPDATE sweep SET status = ?, reason = ?, ended = ?", (status, reason, at))
-            self._batch.must_sync = True
+            self._batch.must_wait = True
         else:
             self._batch.add(
                 "UPDATE sweep SET status = ?, reason = ?, ended = NULL, started = coalesce(started, ?)",
@@ -400,6 +404,7 @@ class Store:
         now : float
             Monotonic seconds. The wait is counted from the first call after the first report.
         """
+        self._batch.check()
         if self._batch.is_empty:
             self._waiting_since = None
         elif self._waiting_since is None:
@@ -440,17 +445,20 @@ class Store:
         with translated(self._name):
             return queries.read_runs(self._connection, self.spec.metric)
 
-    def reports_of_primary(self) -> Iterator[tuple[int, float]]:
-        """Yield (run, value) for each stored report of the primary metric, by run and interval.
+    def curves(self) -> dict[int, array[float]]:
+        """Return the reports of the primary metric of each run that has any, by number and interval.
 
         NaN and infinities come back as they were reported; texts are no intervals. Runs that wait to be started again
         are left out, since their reports are dropped then.
         """
         self.flush()
         with translated(self._name):
-            for number, value in queries.read_primary(self._connection, self.spec.metric):
-                if number not in self._queued:
-                    yield number, value
+            curves = queries.read_curves(self._connection, self.spec.metric)
+        for number, run in self._live.items():
+            series = run.series.get(self.spec.metric)
+            if series is not None and series.values:
+                curves[number] = curves.get(number, array("d")) + series.values
+        return {number: values for number, values in curves.items() if number not in self._queued}
 
     def parents(self) -> list[Parent]:
         """Return the earlier sweeps that this one started from."""

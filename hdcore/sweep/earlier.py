@@ -83,7 +83,7 @@ def _read_parent(
     from hdcore.engine.warm_start import map_runs
 
     with reader.snapshot():
-        sweep, stored, reports = reader.sweep(), reader.runs(), reader.reports_of_primary()
+        sweep, stored, reports = reader.sweep(), reader.runs(), reader.curves()
     _check_same_metric(sweep.name, sweep.spec, spec, "resume_from")
     runs = [
         EarlierRun(run.number, run.configuration, run.status, run.value, tuple(reports.get(run.number, ())))

@@ -92,6 +92,9 @@ class LiveView(Progress):
         spec = self.spec
         line = Text(no_wrap=True)
         line.append(printable(spec.name), style="bold")
+        if not spec.metric:
+            line.append("  one run of a command", style="dim")
+            return line
         sampler = printable(str(spec.sampler.get("type", "random")))
         line.append(
             f"  {spec.goal.value} {printable(spec.metric)} · {sampler} · {policy_line(spec.policy)}", style="dim"

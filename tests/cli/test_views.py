@@ -68,6 +68,16 @@ def test_a_sparkline_has_one_character_a_point_and_never_more_than_its_width(val
     assert set(drawn) <= set(BARS) | {"·"}
 
 
+@given(st.lists(st.lists(st.floats(allow_nan=True), max_size=400), max_size=6))
+def test_a_curve_that_is_extended_is_the_curve_that_was_added_to(pieces: list[list[float]]) -> None:
+    one, many = Curve(), Curve()
+    for values in pieces:
+        for value in values:
+            one.add(value)
+        many.extend(values)
+    assert (repr(one.points()), one.count, repr(one.last)) == (repr(many.points()), many.count, repr(many.last))
+
+
 @given(st.lists(floats, min_size=1, max_size=2000))
 def test_a_curve_keeps_its_first_and_last_report_in_bounded_memory(values: list[float]) -> None:
     points = Curve(values).points()

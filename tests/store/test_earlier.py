@@ -12,7 +12,7 @@ from store.support import fill, make_spec
 from hdcore.errors import RefusedError
 from hdcore.records import EarlierRun, NewRows, Parent
 from hdcore.store import Store, StoreReader
-from hdcore.store.check import connect, expected_schema
+from hdcore.store.check import VERSION, connect, expected_schema
 from hdcore.typing import RunStatus
 
 PARENTS = (
@@ -69,7 +69,7 @@ def make_version_1(root: Path) -> Path:
     """Turn a store into what version 1 made."""
     database = root / "sweeps" / "s1" / "sweep.db"
     connection = sqlite3.connect(database, isolation_level=None)
-    for table in ("parent", "earlier"):
+    for table in ("curve", "parent", "earlier"):
         connection.execute(f"DROP TABLE {table}")
     connection.execute("PRAGMA user_version=1")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -85,19 +85,22 @@ def test_a_store_of_version_1_is_read_as_it_is_and_migrated_by_its_next_driver(r
     with StoreReader.open(database.parent) as reader:
         assert reader.runs() == before
         assert reader.parents() == []
+        old_curves = reader.curves()
     with Store.open(root, "s1") as opened:
         assert opened.runs() == before
         assert opened.earlier_runs() == []
+        assert opened.curves() == old_curves
+        assert [len(curve) for curve in old_curves.values()] == [3, 3, 3]
         opened.add_runs([(3, {"lr": 0.5, "units": 16})])
     connection = connect(database, "ro")
-    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
     assert set(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")) == expected_schema()
     connection.close()
     with StoreReader.open(database.parent) as reader:
         assert len(reader.runs()) == 4
 
 
-def test_a_store_of_version_1_with_tables_of_version_2_is_refused(root: Path, store: Store) -> None:
+def test_a_store_of_version_1_with_later_tables_is_refused(root: Path, store: Store) -> None:
     store.close()
     connection = sqlite3.connect(root / "sweeps" / "s1" / "sweep.db", isolation_level=None)
     connection.execute("PRAGMA user_version=1")
