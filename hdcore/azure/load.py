@@ -135,6 +135,10 @@ def sweep_of(
     limits = schema.read_limits(required(data, "limits", "", "write at least max_total_trials"))
     policy = schema.read_policy(data.get("early_termination"))
     block = schema.read_hdcore(data.get("hdcore"))
+    if block.pop("population", "all") == "reached":
+        if policy is None:
+            refuse("hdcore.population", "is for a policy, and there is no early_termination")
+        policy["properties"]["population"] = "reached"
     trial = required(data, "trial", "", "write the command that trains once, trial: {command: …}")
     execution = read_execution(
         trial, data, folder, searched=space, shell=block.get("shell", "auto"), given=local_inputs, warnings=warnings

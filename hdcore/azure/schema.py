@@ -69,6 +69,7 @@ HDCORE_KEYS = (
     "resume_runs",
     "resume_rename",
     "resume_defaults",
+    "population",
 )
 EXECUTORS = ("local", "ray")
 HIGHEST_SEED = (1 << 63) - 1
@@ -326,6 +327,8 @@ def read_hdcore(value: Any) -> dict[str, Any]:
         found["executor"] = one_of(block["executor"], "hdcore.executor", EXECUTORS)
     if "preload" in block:
         found["preload"] = read_modules(block["preload"], "hdcore.preload")
+    if "population" in block:
+        found["population"] = one_of(block["population"], "hdcore.population", ("all", "reached"))
     if "resume_from" in block:
         found["resume_from"] = read_sweep_names(block["resume_from"], "hdcore.resume_from")
     if "resume_runs" in block:

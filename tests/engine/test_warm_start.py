@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hdcore as hd
@@ -41,6 +41,7 @@ def numbers(runs: Any) -> list[int]:
     return [run.number for run in runs]
 
 
+@settings(deadline=None)
 @given(earlier())
 def test_in_the_same_space_every_ended_run_is_kept_as_it_was(runs: list[EarlierRun]) -> None:
     mapped = map_runs(SearchSpace(OLD), runs)
@@ -50,6 +51,7 @@ def test_in_the_same_space_every_ended_run_is_kept_as_it_was(runs: list[EarlierR
     assert mapped.notes == ()
 
 
+@settings(deadline=None)
 @given(
     earlier(), st.integers(0, 7), st.integers(1, 8), st.integers(1, 40), st.sets(st.sampled_from("abcd"), min_size=1)
 )
@@ -82,6 +84,7 @@ def test_what_is_kept_is_what_the_edited_space_can_draw(
         assert list(run.configuration) == list(space.names)
 
 
+@settings(deadline=None)
 @given(earlier())
 def test_names_that_are_swapped_and_swapped_back_change_nothing(runs: list[EarlierRun]) -> None:
     swapped = SearchSpace({"n": OLD["x"], "x": OLD["n"], "kind": OLD["kind"], "q": OLD["q"]})
@@ -93,6 +96,7 @@ def test_names_that_are_swapped_and_swapped_back_change_nothing(runs: list[Earli
     assert list(back.runs) == [run for run in runs if run.status in ENDED]
 
 
+@settings(deadline=None)
 @given(earlier())
 def test_a_parameter_that_is_new_takes_its_default_and_one_that_is_gone_is_left_out(runs: list[EarlierRun]) -> None:
     space = SearchSpace({"x": OLD["x"], "new": hd.uniform(0, 1), "fixed": "adam", "single": hd.choice(3)})

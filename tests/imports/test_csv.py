@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hdcore as hd
@@ -115,6 +115,7 @@ values = (
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("abc"), values, min_size=1))
 def test_an_inferred_space_holds_every_value_that_it_was_inferred_from(columns: dict[str, list[Any]]) -> None:
     length = min(map(len, columns.values()))
