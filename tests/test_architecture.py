@@ -38,8 +38,9 @@ MAY_IMPORT = {
     },
     "imports": {"command", "space", "store", "sweep"},
     "pipeline": {"store", "sweep"},
+    "ui": {"document", "store", "sweep"},
     "cli": {
-        "azure", "document", "executors", "imports", "pipeline", "signals", "space", "store", "sweep", "views",
+        "azure", "document", "executors", "imports", "pipeline", "signals", "space", "store", "sweep", "ui", "views",
     },
     "__main__": {"cli"},
     "_native": set(),
