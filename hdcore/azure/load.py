@@ -135,10 +135,7 @@ def sweep_of(
     limits = schema.read_limits(required(data, "limits", "", "write at least max_total_trials"))
     policy = schema.read_policy(data.get("early_termination"))
     block = schema.read_hdcore(data.get("hdcore"))
-    if block.pop("population", "all") == "reached":
-        if policy is None:
-            refuse("hdcore.population", "is for a policy, and there is no early_termination")
-        policy["properties"]["population"] = "reached"
+    _extend_policy(policy, block)
     trial = required(data, "trial", "", "write the command that trains once, trial: {command: …}")
     execution = read_execution(
         trial, data, folder, searched=space, shell=block.get("shell", "auto"), given=local_inputs, warnings=warnings
@@ -163,6 +160,20 @@ def sweep_of(
         **labels,
         **block,
     )
+
+
+def _extend_policy(policy: dict[str, Any] | None, block: dict[str, Any]) -> None:
+    """Move options of policies that Azure's files do not have from the ``hdcore`` block to the policy."""
+    for key, default, has_it in (
+        ("population", "all", policy is not None),
+        ("exclude_finished_jobs", False, policy is not None and policy["name"] == "TruncationSelection"),
+    ):
+        value = block.pop(key, default)
+        if value == default:
+            continue
+        if policy is None or not has_it:
+            refuse(f"hdcore.{key}", "is for a policy that early_termination does not name")
+        policy["properties"][key] = value
 
 
 def read_labels(data: dict[str, Any]) -> dict[str, Any]:
@@ -206,9 +217,9 @@ def read_execution(
         inputs = {**component.inputs, **inputs}
         outputs = {**component.outputs, **outputs}
     mapping(trial, "trial", schema.TRIAL_KEYS)
-    _check_instances(data, trial, warnings)
     command, code, variables = _read_trial(trial, base, warnings)
     _check_command(command, shell, searched, inputs, outputs, warnings)
+    _check_instances(data, trial, warnings)
     return {
         "command": command,
         "code": code,

@@ -70,6 +70,7 @@ HDCORE_KEYS = (
     "resume_rename",
     "resume_defaults",
     "population",
+    "exclude_finished_jobs",
 )
 EXECUTORS = ("local", "ray")
 HIGHEST_SEED = (1 << 63) - 1
@@ -188,10 +189,14 @@ def read_policy(value: Any) -> dict[str, Any] | None:
         return {"name": "Bandit", "properties": {**properties, **_slack(given, field)}}
     share = required(given, "truncation_percentage", field, "write a whole number from 1 to 99")
     properties["truncation_percentage"] = integer(share, f"{field}.truncation_percentage", 1, 99)
-    exclude = given.get("exclude_finished_jobs", False)
-    if not isinstance(exclude, bool):
-        refuse(f"{field}.exclude_finished_jobs", f"is {shown(exclude)}; write true or false")
+    exclude = _truth(given.get("exclude_finished_jobs", False), f"{field}.exclude_finished_jobs")
     return {"name": "TruncationSelection", "properties": {**properties, "exclude_finished_jobs": exclude}}
+
+
+def _truth(value: Any, field: str) -> bool:
+    if not isinstance(value, bool):
+        refuse(field, f"is {shown(value)}; write true or false")
+    return value
 
 
 def _slack(given: dict[str, Any], field: str) -> dict[str, float]:
@@ -329,6 +334,8 @@ def read_hdcore(value: Any) -> dict[str, Any]:
         found["preload"] = read_modules(block["preload"], "hdcore.preload")
     if "population" in block:
         found["population"] = one_of(block["population"], "hdcore.population", ("all", "reached"))
+    if "exclude_finished_jobs" in block:
+        found["exclude_finished_jobs"] = _truth(block["exclude_finished_jobs"], "hdcore.exclude_finished_jobs")
     if "resume_from" in block:
         found["resume_from"] = read_sweep_names(block["resume_from"], "hdcore.resume_from")
     if "resume_runs" in block:

@@ -80,6 +80,7 @@ def write_sweep(spec: SweepSpec, target: Path | None = None) -> tuple[str, list[
     document["limits"] = _limits(spec, notes)
     if block:
         document["hdcore"] = block
+        notes.append(f"hdcore: Azure's tools refuse this key; without it Azure does not know {', '.join(block)}")
     text = yaml.dump(
         document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1 << 20, default_flow_style=False
     )
@@ -155,8 +156,9 @@ def _policy(policy: dict[str, Any], block: dict[str, Any]) -> dict[str, Any]:
     if kind is None:
         refuse("early_termination", f"is the policy {clean(str(policy.get('name')))}, which no sweep file can say")
     properties = dict(policy.get("properties", {}))
-    if "population" in properties:
-        block["population"] = properties.pop("population")
+    for key in ("population", "exclude_finished_jobs"):
+        if value := properties.pop(key, None):
+            block[key] = value
     return {"type": kind, **properties}
 
 

@@ -191,7 +191,7 @@ def test_the_examples_are_written_back(path: Path, tmp_path: Path) -> None:
     text, notes = write_sweep(spec, target)
     target.write_text(text)
     found = load_sweep(target)
-    assert notes == []
+    assert [note for note in notes if not note.startswith("hdcore: ")] == []
     same_inputs = {
         name: msgspec.structs.replace(item, path=spec.inputs[name].path) for name, item in found.inputs.items()
     }
@@ -207,7 +207,9 @@ def test_only_keys_of_azures_schema_stand_outside_of_hdcores(tmp_path: Path) -> 
         script, ["lr=log:1e-5:1e-1", "n=int:1:5", "opt=choice:sgd,adam"], metric="loss", goal="minimize",
         sampler="sobol", policy="median:delay=5,population=reached", overrides={"seed": 7, "max_runs": 9},
     )  # fmt: skip
-    document = yaml.safe_load(write_sweep(spec, tmp_path / "out" / "sweep.yml")[0])
+    text, notes = write_sweep(spec, tmp_path / "out" / "sweep.yml")
+    assert notes == ["hdcore: Azure's tools refuse this key; without it Azure does not know shell, population"]
+    document = yaml.safe_load(text)
     assert set(document) == {
         *("$schema", "type", "name", "trial", "search_space", "sampling_algorithm", "objective", "early_termination"),
         *("limits", "hdcore"),
