@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "sampling": {"_native", "space", "history", "gp"},
     "policies": {"_native"},
     "engine": {"space", "sampling", "policies", "history"},
+    "importance": {"space"},
     "store": set(),
     "runtime": set(),
     "executors": {"_native", "runtime", "store.wire"},
@@ -32,8 +33,8 @@ MAY_IMPORT = {
     "views": {"observer", "space"},
     "document": {"store"},
     "sweep": {
-        "document", "driver", "engine", "executors", "observer", "policies", "sampling", "signals", "space",
-        "store", "workspace",
+        "document", "driver", "engine", "executors", "importance", "observer", "policies", "sampling", "signals",
+        "space", "store", "workspace",
     },
     "cli": {"azure", "document", "executors", "signals", "space", "store", "sweep", "views"},
     "__main__": {"cli"},
