@@ -37,6 +37,10 @@ MAY_IMPORT = {
         "space", "store", "workspace",
     },
     "cli": {"azure", "document", "executors", "signals", "space", "store", "sweep", "views"},
+    "hyperdrive": {
+        "azure", "command", "document", "executors", "observer", "policies", "runtime", "signals", "space", "store",
+        "sweep",
+    },
     "__main__": {"cli"},
     "_native": set(),
     "bindings": {"space", "sampling", "policies", "engine", "history"},

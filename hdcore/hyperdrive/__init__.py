@@ -1,8 +1,8 @@
 """Azure's HyperDrive, version 1 of its API, running on this machine.
 
-Names, signatures, defaults and checks are those of ``azureml-core`` and ``azureml-train-core``; sweeps and runs live in
-hdcore's store. A workspace is a root (``$HDCORE_ROOT`` or ``./.hdcore``), every compute target is this machine, datasets
-are local paths, models are folders with a version. Azure's limits are lifted; ``strict(True)`` puts them back.
+Names, signatures, defaults and checks are those of ``azureml-core`` and ``azureml-train-core``; sweeps and runs live
+in hdcore's store. A workspace is a root (``$HDCORE_ROOT`` or ``./.hdcore``), every compute target is this machine,
+datasets are local paths, models are folders with a version. Azure's limits are lifted; ``strict(True)`` puts them back.
 
 Names are imported on first use: a training script that asks for `Run` alone loads the standard library only.
 """
@@ -37,18 +37,14 @@ _MODULES: dict[str, tuple[str, ...]] = {
         *("PyTorchConfiguration", "TensorflowConfiguration", "DEFAULT_CPU_IMAGE", "DEFAULT_GPU_IMAGE"),
     ),
     "estimators": ("Estimator", "SKLearn", "PyTorch", "TensorFlow", "Chainer", "Keras", "Mpi", "Gloo", "Nccl"),
-    "environment": (
-        *("Environment", "CondaDependencies", "DockerSection", "PythonSection"),
-    ),
+    "environment": (*("Environment", "CondaDependencies", "DockerSection", "PythonSection"),),
     "compute": ("ComputeTarget", "AmlCompute", "ComputeInstance", "RemoteCompute"),
     "authentication": (
         *("InteractiveLoginAuthentication", "ServicePrincipalAuthentication", "AzureCliAuthentication"),
         *("MsiAuthentication", "TokenAuthentication"),
     ),
     "datastore": ("Datastore", "DataPath", "DataReference"),
-    "dataset": (
-        *("Dataset", "FileDataset", "TabularDataset", "DatasetConsumptionConfig", "OutputFileDatasetConfig"),
-    ),
+    "dataset": (*("Dataset", "FileDataset", "TabularDataset", "DatasetConsumptionConfig", "OutputFileDatasetConfig"),),
     "model": ("Model",),
     "widget": ("RunDetails",),
     "pipeline": (
@@ -69,7 +65,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
-__all__ = [*_HOME]  # noqa: PLE0604
+__all__ = [*_HOME]
 
 NOT_SERVED: dict[str, str] = {
     "Webservice": "deployment has no local meaning",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from hdcore.hyperdrive.exceptions import ComputeTargetException
@@ -126,7 +127,7 @@ class ComputeTarget:
     def status(self) -> AmlComputeStatus:
         return self.get_status()
 
-    def list_nodes(self) -> list[dict[str, Any]]:
+    def list_nodes(self) -> Sequence[dict[str, Any]]:
         return [{"nodeId": "local", "nodeState": "idle", "ipAddress": "127.0.0.1"}]
 
     def refresh_state(self) -> None:
@@ -175,7 +176,7 @@ class ComputeInstance(ComputeTarget):
     type = "ComputeInstance"
 
     @staticmethod
-    def provisioning_configuration(vm_size: str = "", **more: Any) -> ProvisioningConfiguration:  # type: ignore[override]
+    def provisioning_configuration(vm_size: str = "", **more: Any) -> ProvisioningConfiguration:
         """Return a description that `ComputeTarget.create` takes."""
         return ProvisioningConfiguration(vm_size=vm_size, **more)
 

@@ -182,9 +182,8 @@ class HyperDriveConfig:
         }
 
     def __repr__(self) -> str:
-        return (
-            f"HyperDriveConfig({self._sampling!r}, {self._metric!r}, {self._goal}, max_total_runs={self._max_total_runs})"
-        )
+        what = f"{self._sampling!r}, {self._metric!r}, {self._goal}"
+        return f"HyperDriveConfig({what}, max_total_runs={self._max_total_runs})"
 
 
 def HyperDriveRunConfig(  # noqa: N802 - Azure's name, a class in the documentation and a function in effect

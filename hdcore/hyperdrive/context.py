@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +89,9 @@ class LiveHome(Home):
                 value = entry.get("value")
                 if value is None:
                     value = as_logged(str(entry.get("text")))
-                found.setdefault(entry["name"], []).append(_OUTSIDE.get(value, value) if isinstance(value, str) else value)
+                found.setdefault(entry["name"], []).append(
+                    _OUTSIDE.get(value, value) if isinstance(value, str) else value
+                )
         return found
 
     def definition(self) -> dict[str, Any]:
@@ -104,12 +105,12 @@ class LiveHome(Home):
             "environment": _read_json(self.folder.parent.parent / ABOUT_NAME).get("trial", {}).get("environment") or {},
         }
 
-    def children(self) -> Iterator[Home]:
-        yield from super().children()
-
 
 class SubmittedRun(Run):
-    """The run of this process, in a sweep or alone. `complete`, `fail` and `cancel` do not end it: its exit code does."""
+    """The run of this process, in a sweep or alone.
+
+    `complete`, `fail` and `cancel` do not end it: its exit code does.
+    """
 
     def __init__(self, client: Client) -> None:
         home = LiveHome(client)
@@ -328,5 +329,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-

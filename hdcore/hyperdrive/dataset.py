@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -78,7 +79,7 @@ class Dataset:
         return _from_document(versions[number - 1], workspace)
 
     @staticmethod
-    def get_by_id(workspace: Workspace, id: str, **_: Any) -> Any:  # noqa: A002 - Azure's name
+    def get_by_id(workspace: Workspace, id: str, **_: Any) -> Any:
         """Return a dataset by its id: a registered one, or one that was an argument of a run."""
         path = workspace._place / "dataset-ids" / f"{id}.json"
         try:
@@ -175,7 +176,7 @@ class Dataset:
                 found += sorted(match for match in matches if os.path.isfile(match))
             else:
                 raise DatasetExecutionError(
-                    f"{path}: there is no such file or folder on this machine; copy the data there, or give a local path"
+                    f"{path}: no such file or folder on this machine; copy the data there, or give a local path"
                 )
         return found
 
@@ -249,7 +250,7 @@ class TabularDataset(Dataset):
             If pandas is not installed.
         """
         try:
-            import pandas as pd
+            pd = import_module("pandas")
         except ImportError:
             raise ImportError("TabularDataset.to_pandas_dataframe needs pandas; install it") from None
         form = self._reader.get("form")
@@ -275,9 +276,7 @@ class DatasetConsumptionConfig:
         ``direct``: the script gets the dataset; ``mount``, ``download``: a path.
     """
 
-    def __init__(
-        self, name: str, dataset: Dataset, mode: str = "direct", path_on_compute: str | None = None
-    ) -> None:
+    def __init__(self, name: str, dataset: Dataset, mode: str = "direct", path_on_compute: str | None = None) -> None:
         self.name = name
         self.dataset = dataset
         self.mode = mode
@@ -313,7 +312,9 @@ class OutputFileDatasetConfig:
     def as_mount(self, **_: Any) -> OutputFileDatasetConfig:
         return self
 
-    def register_on_complete(self, name: str, description: str | None = None, tags: Any = None) -> OutputFileDatasetConfig:
+    def register_on_complete(
+        self, name: str, description: str | None = None, tags: Any = None
+    ) -> OutputFileDatasetConfig:
         return self
 
     def as_input(self, name: str | None = None) -> OutputFileDatasetConfig:

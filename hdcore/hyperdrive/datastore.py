@@ -214,9 +214,8 @@ class DataReference:
         return self._in_mode("upload", path_on_compute)
 
     def _in_mode(self, mode: str, path_on_compute: str | None) -> DataReference:
-        return DataReference(
-            self.datastore, self.data_reference_name, self.path_on_datastore, mode, path_on_compute or self.path_on_compute
-        )
+        where = path_on_compute or self.path_on_compute
+        return DataReference(self.datastore, self.data_reference_name, self.path_on_datastore, mode, where)
 
     def _local_path(self) -> str:
         path = self.datastore.locate(self.path_on_datastore or "")

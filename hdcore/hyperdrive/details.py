@@ -29,8 +29,11 @@ class Details(dict[str, Any]):
     def __contains__(self, key: object) -> bool:
         return dict.__contains__(self, key) or (isinstance(key, str) and _word(key) in {_word(own) for own in self})
 
-    def get(self, key: str, default: Any = None) -> Any:  # type: ignore[override]
-        return self[key] if key in self else default
+    def get(self, key: str, default: Any = None) -> Any:
+        try:
+            return self[key]
+        except KeyError:
+            return default
 
 
 def details(home: Home) -> Details:
@@ -74,7 +77,7 @@ def run_definition(sweep: SweepHome, folder: Path | None, configuration: Mapping
     if configuration is None or folder is None:
         arguments = list(about.get("arguments") or [])
     else:
-        arguments = run_arguments(spec, folder, configuration)
+        arguments = [*run_arguments(spec, folder, configuration), *_resumed(spec, folder)]
     return {
         "script": about.get("script"),
         "command": about.get("command") or ("" if about else spec.command),
@@ -90,7 +93,9 @@ def run_definition(sweep: SweepHome, folder: Path | None, configuration: Mapping
         "jobName": None,
         "maxRunDurationSeconds": spec.limits.run_timeout_s,
         "nodeCount": 1,
-        "environment": Details(about.get("environment") or {"name": None, "python": {"interpreterPath": sys.executable}}),
+        "environment": Details(
+            about.get("environment") or {"name": None, "python": {"interpreterPath": sys.executable}}
+        ),
         "history": {"outputCollection": True, "directoriesToWatch": ["logs"]},
         "sourceDirectory": spec.code,
     }
@@ -113,6 +118,13 @@ def run_arguments(spec: SweepSpec, folder: Path, configuration: Mapping[str, Any
     argv = command.argv(configuration, inputs, outputs)
     is_script = len(argv) > 1 and Path(argv[0]).name.startswith("python") and not argv[1].startswith("-")
     return list(argv[2 if is_script else 1 :])
+
+
+def _resumed(spec: SweepSpec, folder: Path) -> list[str]:
+    """Return what the script of a run that goes on with an earlier one got at the end."""
+    if int(folder.name) >= len(spec.resume_runs):
+        return []
+    return ["--resume-from", str(folder / "resumed-from")]
 
 
 def option(name: str) -> str:

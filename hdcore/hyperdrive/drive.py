@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 LOG_NAME = "azureml-logs/hyperdrive.txt"
 """Name of the driver's log among the sweep's files."""
 
+STARTED_VARIABLE = "HDCORE_STARTED"
+"""Names a file that gets the folder of each sweep that is started, a line each."""
+
 _OWN_LOG = "driver.log"  # what the driver's process says on its own streams
 _PACKAGE = Path(__file__).resolve().parent.parent.parent
 # The path goes to the end: hdcore is found if it is not installed, and hides nothing that is.
@@ -73,12 +76,22 @@ def start_driver(folder: Path) -> None:
             if fd >= 0:
                 os.close(fd)
     if word.strip() == b"ready":
+        _note_started(folder)
         return
     text = (folder / _OWN_LOG).read_bytes()[began:].decode(errors="replace").strip()
     last = text.splitlines()[-1] if text else "it said nothing"
     raise HyperDriveServiceException(
-        f"sweep {folder.name}: its driver ended before it could start: {last}; `hdcore resume {folder.name}` tries again"
+        f"sweep {folder.name}: its driver ended before it could start: {last};"
+        f" `hdcore resume {folder.name}` tries again"
     )
+
+
+def _note_started(folder: Path) -> None:
+    """Tell a program around this one, such as `hdcore azure`, which sweeps were started in it."""
+    told = os.environ.get(STARTED_VARIABLE)
+    if told:
+        with open(told, "a", encoding="utf-8") as file:
+            file.write(f"{folder}\n")
 
 
 def main(folder: str, ready: int) -> int:
@@ -122,7 +135,7 @@ class HyperDriveLog(Observer):
         """Say that the sweep starts or goes on."""
         self._most = spec.limits.max_total_runs
         self._started = len(earlier)
-        if earlier:
+        if any(run.attempt for run in earlier):
             self._line("API", f"Experiment resumed, {len(earlier)} jobs were generated before")
             return
         self._line("API", "Experiment created")
@@ -131,11 +144,17 @@ class HyperDriveLog(Observer):
         for warning in spec.warnings:
             self._line("CONTROLLER", warning, level="WARNING")
 
+    def started_from(self, parent: object) -> None:
+        """Say how much of an earlier sweep was taken over."""
+        self._line("GENERATOR", f"Warm start: {getattr(parent, 'line', parent)}")
+
     def run_started(self, number: int, configuration: Configuration, attempt: int, devices: tuple[str, ...]) -> None:
         """Say that a run starts."""
         if number >= self._started:
             self._started = number + 1
-            self._line("GENERATOR", "Successfully sampled '1' jobs, they will soon be submitted to the execution target.")
+            self._line(
+                "GENERATOR", "Successfully sampled '1' jobs, they will soon be submitted to the execution target."
+            )
         self._line("SCHEDULER", f"Scheduling job, id='{self._id}_{number}'")
         if self._started == self._most:
             self._started += 1  # said once

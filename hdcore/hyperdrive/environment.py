@@ -248,7 +248,11 @@ class Environment:
 
     @staticmethod
     def from_docker_image(
-        name: str, image: str, container_registry: Any = None, conda_specification: Any = None, pip_requirements: Any = None
+        name: str,
+        image: str,
+        container_registry: Any = None,
+        conda_specification: Any = None,
+        pip_requirements: Any = None,
     ) -> Environment:
         """Return an environment that names an image."""
         if pip_requirements is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hdcore.errors import HdcoreError
 
 
-class AzureMLException(HdcoreError):
+class AzureMLException(HdcoreError):  # noqa: N818 - Azure's name
     """Root of what ``azureml.exceptions`` holds.
 
     Attributes
@@ -124,7 +124,7 @@ class HyperDriveServiceException(HyperDriveException):
     """The sweep's driver or store failed."""
 
 
-class HyperDriveConfigException(HyperDriveException, ValueError):
+class HyperDriveConfigException(HyperDriveException, ValueError):  # noqa: N818 - Azure's name
     """A configuration that cannot be meant."""
 
     exit_code = 2

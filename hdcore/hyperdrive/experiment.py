@@ -95,7 +95,7 @@ class Experiment:
 
     def get_runs(
         self,
-        type: str | None = None,  # noqa: A002 - Azure's name
+        type: str | None = None,
         tags: Any = None,
         properties: Any = None,
         include_children: bool = False,

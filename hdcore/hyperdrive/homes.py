@@ -88,9 +88,8 @@ class Home:
     def children(self) -> Iterator[Home]:
         """Yield the runs under this one."""
         for entry in self.journal.entries("child"):
-            found = journal_home(self.root, str(entry.get("id")))
-            if found is not None:
-                yield found
+            child = str(entry.get("id"))
+            yield journal_home(self.root, child) or find_home(self.root, child)
 
     def cancel(self) -> bool:
         """Ask for the end of the run."""

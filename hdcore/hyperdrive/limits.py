@@ -16,7 +16,7 @@ def strict(on: bool = True) -> None:
     With ``strict(True)``:
 
     - at most 1000 runs, 100 at a time, checked when a sweep is submitted; none given at a time means all of them;
-    - Bayesian sampling takes `choice`, `uniform` and `quniform` only, with Azure's rules for their values, and no policy;
+    - Bayesian sampling takes `choice`, `uniform` and `quniform` only, with Azure's rules for values, and no policy;
     - the `q` of quantised expressions is a whole number;
     - a goal is a `PrimaryMetricGoal`, a run configuration has Azure's types;
     - warm starts have at most 5 parents, and runs of all of them together at most 1000.

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,18 +56,18 @@ class Model:
         self,
         workspace: Workspace,
         name: str | None = None,
-        id: str | None = None,  # noqa: A002 - Azure's name
+        id: str | None = None,
         tags: Any = None,
         properties: Any = None,
         version: int | None = None,
         run_id: str | None = None,
         model_framework: str | None = None,
         expand: bool = True,
-        **_: Any,
+        **more: Any,
     ) -> None:
         if id is not None:
-            name, _, number = id.rpartition(":")
-            version = int(number) if number.isdigit() else None
+            name, _, tail = id.rpartition(":")
+            version = int(tail) if tail.isdigit() else None
         if not name:
             raise ModelNotFoundException("Model: no name is given; give Model(workspace, name)")
         folder = workspace._place / "models" / legal_file_name(name)
@@ -207,7 +207,7 @@ class Model:
         self.tags.update(tags)
         self._save(tags=self.tags)
 
-    def remove_tags(self, tags: list[str]) -> None:
+    def remove_tags(self, tags: Sequence[str]) -> None:
         self.tags = {key: value for key, value in self.tags.items() if key not in tags}
         self._save(tags=self.tags)
 
@@ -215,9 +215,7 @@ class Model:
         self.properties = {**properties, **self.properties}
         self._save(properties=self.properties)
 
-    def update(
-        self, tags: Mapping[str, str] | None = None, description: str | None = None, **_: Any
-    ) -> None:
+    def update(self, tags: Mapping[str, str] | None = None, description: str | None = None, **_: Any) -> None:
         """Replace tags or description."""
         if tags is not None:
             self.tags = dict(tags)

@@ -172,4 +172,5 @@ def wrap(policy: Policy | EarlyTerminationPolicy | None) -> EarlyTerminationPoli
     }
     kind = kinds.get(document.get("name", ""), NoTerminationPolicy)
     properties = {name: value for name, value in document.get("properties", {}).items() if name != "population"}
-    return kind(**properties)
+    made: EarlyTerminationPolicy = kind(**properties)
+    return made

@@ -50,4 +50,6 @@ def configuration(home: SweepHome) -> HyperDriveConfig:
                 run_config=script,
             )
     except (KeyError, TypeError, ValueError) as error:
-        raise HyperDriveRehydrateException(f"sweep {home.id}: its configuration cannot be read back: {error!r}") from None
+        raise HyperDriveRehydrateException(
+            f"sweep {home.id}: its configuration cannot be read back: {error!r}"
+        ) from None

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import Any
 
-from hdcore.hyperdrive.exceptions import RunEnvironmentException, UserErrorException
+from hdcore.hyperdrive.exceptions import UserErrorException
 from hdcore.hyperdrive.files import RunFiles
 from hdcore.hyperdrive.metrics import ENTRIES, shape
+from hdcore.hyperdrive.run_files import Artifacts
 from hdcore.hyperdrive.run_logging import Logging
 
 TYPE_CHECKING = False
@@ -23,13 +23,12 @@ if TYPE_CHECKING:
     from hdcore.hyperdrive.environment import Environment
     from hdcore.hyperdrive.experiment import Experiment
     from hdcore.hyperdrive.homes import Home
-    from hdcore.hyperdrive.model import Model
     from hdcore.hyperdrive.workspace import Workspace
 
 TERMINAL = frozenset(("Completed", "Failed", "Canceled"))
 
 
-class Run(Logging):
+class Run(Artifacts, Logging):
     """One run: its metrics, files, tags and what became of it.
 
     Parameters
@@ -43,8 +42,6 @@ class Run(Logging):
     UserErrorException
         If there is none of this id.
     """
-
-    _known_type: ClassVar[str | None] = None
 
     def __init__(
         self, experiment: Experiment, run_id: str, outputs: Any = None, *, _home: Home | None = None, **kwargs: Any
@@ -109,7 +106,7 @@ class Run(Logging):
     @staticmethod
     def list(
         experiment: Experiment,
-        type: str | None = None,  # noqa: A002 - Azure's name
+        type: str | None = None,
         tags: Any = None,
         properties: Any = None,
         status: str | None = None,
@@ -293,99 +290,6 @@ class Run(Logging):
         for key, value in properties.items():
             self._home.journal.add("property", name=str(key), value=str(value))
 
-    # ------------------------------------------------------------------ files
-
-    def get_file_names(self) -> Sequence[str]:
-        """Return the names of the run's files: ``outputs/…``, ``logs/…``, ``user_logs/…``, and uploaded ones."""
-        return self._run_files().names()
-
-    def upload_file(
-        self, name: str, path_or_stream: str | os.PathLike[str] | IO[Any], datastore_name: str | None = None
-    ) -> str:
-        """Copy a file, or a stream, to the run's files; return its path."""
-        return os.fspath(self._run_files().put(name, path_or_stream))
-
-    def upload_files(
-        self,
-        names: Sequence[str],
-        paths: Sequence[str | os.PathLike[str]],
-        return_artifacts: bool = False,
-        timeout_seconds: float | None = None,
-        datastore_name: str | None = None,
-    ) -> Sequence[str]:
-        """Copy files to the run's files; return their paths."""
-        if len(names) != len(paths):
-            raise UserErrorException(f"upload_files: {len(names)} names and {len(paths)} paths; give as many")
-        return [self.upload_file(name, path) for name, path in zip(names, paths, strict=True)]
-
-    def upload_folder(self, name: str, path: str | os.PathLike[str], datastore_name: str | None = None) -> str:
-        """Copy a folder to the run's files; return its path."""
-        return os.fspath(self._run_files().put_folder(name, path))
-
-    def download_file(
-        self, name: str, output_file_path: str | os.PathLike[str] | None = None, _validate_checksum: bool = False
-    ) -> str:
-        """Copy a file of the run out, by default into the working directory under its last name; return the path."""
-        return self._run_files().fetch(name, output_file_path)
-
-    def download_files(
-        self,
-        prefix: str | None = None,
-        output_directory: str | os.PathLike[str] | None = None,
-        output_paths: Sequence[str] | None = None,
-        batch_size: int = 100,
-        append_prefix: bool = True,
-        timeout_seconds: float | None = None,
-    ) -> None:
-        """Copy all files whose names begin with `prefix` into a folder, under their names."""
-        self._run_files().fetch_many(prefix, output_directory, append_prefix=append_prefix)
-
-    def get_all_logs(self, destination: str | None = None) -> Sequence[str]:
-        """Copy the logs into a folder; return the paths."""
-        folder = Path(destination or f"logs_{self.id}")
-        names = [name for name in self.get_file_names() if name.startswith(("user_logs/", "azureml-logs/", "logs/"))]
-        return [self.download_file(name, folder / name) for name in names]
-
-    def register_model(
-        self,
-        model_name: str,
-        model_path: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        properties: Mapping[str, str] | None = None,
-        model_framework: str | None = None,
-        model_framework_version: str | None = None,
-        description: str | None = None,
-        datasets: Any = None,
-        sample_input_dataset: Any = None,
-        sample_output_dataset: Any = None,
-        resource_configuration: Any = None,
-        **kwargs: Any,
-    ) -> Model:
-        """Copy a file or folder of the run as the next version of a model.
-
-        Parameters
-        ----------
-        model_path : str, optional
-            Name of the file or folder among the run's files; by default the model's name.
-        """
-        from hdcore.hyperdrive.model import register
-
-        files = self._run_files()
-        name = model_path or model_name
-        source = files.find_folder(name) or files.find(name)
-        return register(
-            self.experiment.workspace,
-            source,
-            model_name,
-            tags=dict(tags or {}),
-            properties=dict(properties or {}),
-            description=description,
-            model_framework=model_framework,
-            model_framework_version=model_framework_version,
-            run_id=self.id,
-            experiment_name=self.experiment.name,
-        )
-
     # ------------------------------------------------------------------ runs under it
 
     def get_children(
@@ -393,7 +297,7 @@ class Run(Logging):
         recursive: bool = False,
         tags: Any = None,
         properties: Any = None,
-        type: str | None = None,  # noqa: A002 - Azure's name
+        type: str | None = None,
         status: str | None = None,
         _rehydrate_runs: bool = True,
     ) -> Iterator[Run]:
@@ -426,7 +330,9 @@ class Run(Logging):
             made.display_name = name
         return made
 
-    def create_children(self, count: int | None = None, tag_key: str | None = None, tag_values: Any = None) -> Sequence[Run]:
+    def create_children(
+        self, count: int | None = None, tag_key: str | None = None, tag_values: Any = None
+    ) -> Sequence[Run]:
         """Begin several runs under this one."""
         values = list(tag_values or [])
         made = [self.child_run() for _ in range(count if count is not None else len(values))]
@@ -508,8 +414,10 @@ def as_run(workspace: Workspace, home: Home, experiment: Experiment | None = Non
 
         experiment = Experiment(workspace, home.experiment_name or "default")
     if home.type == "hyperdrive":
+        from hdcore.hyperdrive.homes import SweepHome
         from hdcore.hyperdrive.sweep_run import HyperDriveRun
 
+        assert isinstance(home, SweepHome)
         return HyperDriveRun(experiment, home.id, _home=home)
     if home.type == "azureml.scriptrun":
         from hdcore.hyperdrive.script_run import ScriptRun
@@ -518,7 +426,7 @@ def as_run(workspace: Workspace, home: Home, experiment: Experiment | None = Non
     return Run(experiment, home.id, _home=home)
 
 
-def matches(run: Run, tags: Any, properties: Any, type: str | None) -> bool:  # noqa: A002 - Azure's name
+def matches(run: Run, tags: Any, properties: Any, type: str | None) -> bool:
     """Return whether a run has some tags and properties and is of a type."""
     if type is not None and run.type != type:
         return False
@@ -534,6 +442,3 @@ def _has(get: Any, wanted: Any) -> bool:
     if isinstance(wanted, Mapping):
         return all(found.get(key) == (None if value is None else str(value)) for key, value in wanted.items())
     return all(_has(lambda: found, item) for item in wanted)
-
-
-__all__ = ["Run", "RunEnvironmentException", "get_run"]

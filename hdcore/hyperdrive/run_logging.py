@@ -75,7 +75,9 @@ class Logging:
             files.put(file, path)
         else:
             if not hasattr(plot, "savefig"):
-                raise UserErrorException(f"log_image: plot is a {type(plot).__name__}; give matplotlib.pyplot or a figure")
+                raise UserErrorException(
+                    f"log_image: plot is a {type(plot).__name__}; give matplotlib.pyplot or a figure"
+                )
             import io
 
             file = f"{stem}.png"

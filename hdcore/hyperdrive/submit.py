@@ -7,7 +7,8 @@ import os
 import shlex
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -63,8 +64,20 @@ def submit(experiment: Experiment, config: Any, tags: Mapping[str, Any] | None =
     )
 
 
-def submit_sweep(experiment: Experiment, config: HyperDriveConfig, tags: Mapping[str, Any] | None = None) -> Run:
-    """Start a sweep."""
+def submit_sweep(
+    experiment: Experiment,
+    config: HyperDriveConfig,
+    tags: Mapping[str, Any] | None = None,
+    *,
+    more_arguments: Sequence[Any] = (),
+) -> Run:
+    """Start a sweep.
+
+    Parameters
+    ----------
+    more_arguments : sequence
+        Fixed arguments behind those of the configuration.
+    """
     from hdcore.hyperdrive.sweep_run import HyperDriveRun
     from hdcore.hyperdrive.warm_start import parent_names, resumed_names
 
@@ -78,6 +91,7 @@ def submit_sweep(experiment: Experiment, config: HyperDriveConfig, tags: Mapping
         raise HyperDriveConfigException(f"max_total_runs is {config._max_total_runs}; give 1 or more")
     what = config._estimator or config._run_config
     trial: Trial = what._trial(sampling.parameter_space) if isinstance(what, Estimator) else what._trial()
+    trial = replace(trial, arguments=(*trial.arguments, *more_arguments))
     spec = _specification(workspace, experiment, trial, sampling.parameter_space)
     properties = sampling.properties or {}
     spec = msgspec.structs.replace(
@@ -152,16 +166,16 @@ def _start(
 # ---------------------------------------------------------------------- what runs
 
 
-def _specification(
-    workspace: Workspace, experiment: Experiment, trial: Trial, space: Mapping[str, Any]
-) -> SweepSpec:
+def _specification(workspace: Workspace, experiment: Experiment, trial: Trial, space: Mapping[str, Any]) -> SweepSpec:
     """Return the specification of everything but the search."""
     from hdcore.azure.load import legal_name
     from hdcore.command import Command
 
     code = os.path.abspath(trial.source_directory)
     if not os.path.isdir(code):
-        raise UserErrorException(f"source_directory: {trial.source_directory} is no folder; give the folder of the script")
+        raise UserErrorException(
+            f"source_directory: {trial.source_directory} is no folder; give the folder of the script"
+        )
     arguments = _Arguments(workspace)
     words = [arguments.word(value) for value in trial.arguments]
     for value in trial.inputs:
@@ -257,7 +271,7 @@ class _Arguments:
             value = value.as_mount()
         elif isinstance(value, TabularDataset):
             value._workspace = value._workspace or self._workspace
-            return value._remember(self._workspace)
+            return str(value._remember(self._workspace))
         if isinstance(value, DatasetConsumptionConfig):
             return self._dataset(value)
         if hasattr(value, "_local_path"):
@@ -281,9 +295,9 @@ class _Arguments:
                     f"input {value.name!r}: {path} is not on this machine; copy the data there, or give a local path"
                 )
             self.inputs[value.name] = {"path": path}
-            return path
+            return str(path)
         self.inputs[value.name] = {"path": None, "dataset": dataset._document()}
-        return dataset._remember(self._workspace)
+        return str(dataset._remember(self._workspace))
 
 
 def _trial_document(trial: Trial) -> dict[str, Any]:
@@ -337,4 +351,3 @@ def _has_gpus() -> bool:
         return bool(devices.alive)
     finally:
         devices.close()
-

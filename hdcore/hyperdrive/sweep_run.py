@@ -112,7 +112,9 @@ class HyperDriveRun(Run):
         """
         for word, value, kind in (("top", top, int), ("reverse", reverse, bool), ("discard", discard_no_metric, bool)):
             if not isinstance(value, kind) or (kind is int and (isinstance(value, bool) or value < 0)):
-                raise AssertionError(f"get_children_sorted_by_primary_metric: {word} is {value!r}; give a {kind.__name__}")
+                raise AssertionError(
+                    f"get_children_sorted_by_primary_metric: {word} is {value!r}; give a {kind.__name__}"
+                )
         goal = self._home.spec.goal
         with self._home.reader() as reader:
             rows = [(best_value(run, goal), run, self._home.present(reader, run.status)) for run in reader.runs()]
@@ -140,7 +142,7 @@ class HyperDriveRun(Run):
         with self._home.reader() as reader:
             return {f"{self.id}_{run.number}": json.dumps(run.configuration) for run in reader.runs()}
 
-    def get_metrics(  # type: ignore[override]
+    def get_metrics(
         self, name: str | None = None, recursive: bool = False, run_type: Any = None, populate: bool = False
     ) -> dict[str, Any]:
         """Return the metrics of each run, by its id."""

@@ -87,7 +87,9 @@ def _check_same(config: HyperDriveConfig, parents: Sequence[SweepHome], word: st
         if spec.goal.value != config._goal.value.lower():
             _refuse(word, f"{home.id} is to {spec.goal.value}, this sweep is to {config._goal.value.lower()}")
         if is_strict() and isinstance(config._sampling, BayesianParameterSampling):
-            before: Any = (home.about.get("config") or {}).get("generator_config", {}).get("parameter_space", spec.space)
+            before: Any = (
+                (home.about.get("config") or {}).get("generator_config", {}).get("parameter_space", spec.space)
+            )
             if before != config._sampling.to_json()["parameter_space"]:
                 _refuse(word, f"{home.id} has another parameter_space; Bayesian sampling takes the same one only")
 

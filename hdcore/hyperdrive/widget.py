@@ -44,7 +44,12 @@ class RunDetails:
         if run.type != "hyperdrive":
             metrics = [[name, _short(value)] for name, value in run.get_metrics().items()]
             title = f"Run {run.id}: {run.get_status()}"
-            return {"title": title, "lines": [f"Experiment {run.experiment.name}"], "heading": ["Metric", "Value"], "rows": metrics}
+            return {
+                "title": title,
+                "lines": [f"Experiment {run.experiment.name}"],
+                "heading": ["Metric", "Value"],
+                "rows": metrics,
+            }
         return _sweep_table(run)
 
 

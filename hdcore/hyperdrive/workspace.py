@@ -91,7 +91,9 @@ class Workspace:
             config = json.loads(file.read_text(encoding="utf-8"))
             words = [str(config[key]) for key in ("subscription_id", "resource_group", "workspace_name")]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserErrorException(f"Workspace.from_config: {file} is no configuration of a workspace: {error!r}") from None
+            raise UserErrorException(
+                f"Workspace.from_config: {file} is no configuration of a workspace: {error!r}"
+            ) from None
         return Workspace(*words)
 
     @staticmethod
@@ -157,7 +159,7 @@ class Workspace:
 
         return ComputeTargets(self)
 
-    def get_default_compute_target(self, type: str = "CPU") -> ComputeTarget:  # noqa: A002 - Azure's name
+    def get_default_compute_target(self, type: str = "CPU") -> ComputeTarget:
         """Return this machine."""
         return self.compute_targets[self.DEFAULT_GPU_CLUSTER_NAME if type == "GPU" else self.DEFAULT_CPU_CLUSTER_NAME]
 
@@ -256,7 +258,9 @@ class Workspace:
 
     def _keep(self, section: str, name: str, document: Any) -> None:
         """Keep a named document."""
-        write_private(make_private_folder(self._place / section) / f"{legal_file_name(name)}.json", json.dumps(document))
+        write_private(
+            make_private_folder(self._place / section) / f"{legal_file_name(name)}.json", json.dumps(document)
+        )
 
     def _kept(self, section: str) -> Iterator[tuple[str, Any]]:
         for path in sorted((self._place / section).glob("*.json")):
