@@ -37,7 +37,7 @@ def context(allow_offline: bool = True) -> Any:
     global _current
     client = get_run()
     if client.is_in_sweep:
-        if not isinstance(_current, SubmittedRun) or _current.id != client.id:
+        if not isinstance(_current, SubmittedRun) or _current._client is not client:
             _current = SubmittedRun(client)
         return _current
     if not allow_offline:

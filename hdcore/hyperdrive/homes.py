@@ -245,10 +245,13 @@ class SweepHome(Home):
 
     def status(self) -> str:
         with self.reader() as reader:
-            word = self.present(reader, reader.sweep().status)
-        if word == "Running" and self._is_cancel_requested():
-            return "CancelRequested"
-        return word
+            stored = reader.sweep().status
+            driver = reader.driver()
+        if stored.is_terminal:
+            return stored.value
+        if driver is None or not driver.alive:
+            return "Queued"  # it waits for `hdcore resume`, or for somebody who waits for it
+        return "CancelRequested" if self._is_cancel_requested() else "Running"
 
     def _is_cancel_requested(self) -> bool:
         from hdcore.store.control import CONTROL_NAME

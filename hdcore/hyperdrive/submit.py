@@ -281,7 +281,7 @@ class _Arguments:
                 self.inputs[name] = {"path": path}
             return path
         if isinstance(value, os.PathLike):
-            return os.fspath(value)
+            return str(os.fspath(value))
         default = getattr(value, "default_value", None)  # a PipelineParameter stands for its value
         return format_value(value if default is None else default)
 
