@@ -218,7 +218,21 @@ def _specification(workspace: Workspace, experiment: Experiment, trial: Trial, s
         gpus_per_run=1 if trial.wants_gpu and _has_gpus() else 0,
         experiment_name=experiment.name,
         display_name=experiment.name,
+        warnings=_what_is_not_done(trial),
     )
+
+
+def _what_is_not_done(trial: Trial) -> tuple[str, ...]:
+    """Return what the configuration asks for and a run here does without; it goes to the sweep's log."""
+    found = []
+    environment, settings = trial.environment, trial.run_configuration
+    packages = environment.python.conda_dependencies
+    if environment.docker.base_image or (packages is not None and [*packages.pip_packages, *packages.conda_packages]):
+        name = f"environment {environment.name!r}" if environment.name else "the environment"
+        found.append(f"{name} is not built: runs have the packages of {environment._interpreter!r} on this machine")
+    if settings.node_count > 1:
+        found.append(f"node_count is {settings.node_count}: a run has one process here")
+    return tuple(found)
 
 
 def _program(trial: Trial, code: str) -> str:
