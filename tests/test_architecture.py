@@ -36,11 +36,12 @@ MAY_IMPORT = {
         "document", "driver", "engine", "executors", "importance", "observer", "policies", "sampling", "signals",
         "space", "store", "workspace",
     },
-    "cli": {"azure", "document", "executors", "signals", "space", "store", "sweep", "views"},
     "hyperdrive": {
         "azure", "command", "document", "executors", "observer", "policies", "runtime", "signals", "space", "store",
         "sweep",
     },
+    "ui": {"document", "store", "sweep"},
+    "cli": {"azure", "document", "executors", "signals", "space", "store", "sweep", "ui", "views"},
     "__main__": {"cli"},
     "_native": set(),
     "bindings": {"space", "sampling", "policies", "engine", "history"},
