@@ -136,6 +136,8 @@ def test_a_datastore_is_a_folder_that_takes_copies(workspace: hd.Workspace, caps
     assert store.path("iris").path("deep").as_download()._local_path() == str(store.locate("iris/deep"))
     with pytest.raises(hd.UserErrorException, match="leads out"):
         store.locate("../../x")
+    store.upload(".", "everything", show_progress=False)
+    assert not store.locate("everything/root").exists()
     hd.Datastore.register_folder(workspace, "mine", "data").set_as_default()
     assert workspace.get_default_datastore().locate("a.csv") == Path("data/a.csv").absolute()
     assert set(workspace.datastores) == {"mine", "workspaceblobstore"}
