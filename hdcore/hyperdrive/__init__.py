@@ -44,13 +44,8 @@ _MODULES: dict[str, tuple[str, ...]] = {
         *("MsiAuthentication", "TokenAuthentication"),
     ),
     "datastore": ("Datastore", "DataPath", "DataReference"),
-    "dataset": (*("Dataset", "FileDataset", "TabularDataset", "DatasetConsumptionConfig", "OutputFileDatasetConfig"),),
-    "model": ("Model",),
-    "widget": ("RunDetails",),
-    "pipeline": (
-        *("HyperDriveStep", "HyperDriveStepRun", "PythonScriptStep", "EstimatorStep", "Pipeline", "PipelineData"),
-        *("PipelineParameter", "PipelineRun", "StepRun", "TrainingOutput"),
-    ),
+    "dataset": ("Dataset", "FileDataset", "TabularDataset"),
+    "consumption": ("DatasetConsumptionConfig", "OutputFileDatasetConfig"),
     "telemetry": ("set_diagnostics_collection",),
     "exceptions": (
         *("AzureMLException", "UserErrorException", "RunEnvironmentException", "ActivityFailedException"),

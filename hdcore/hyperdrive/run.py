@@ -342,6 +342,12 @@ class Run(Artifacts, Logging):
             run.tag(str(tag_key), value)
         return made
 
+    def submit_child(self, config: Any, tags: Mapping[str, Any] | None = None, **kwargs: Any) -> Run:
+        """Submit a configuration as `Experiment.submit` does, as a run under this one."""
+        run: Run = self.experiment.submit(config, tags, **kwargs)
+        self._home.journal.add("child", id=run.id)
+        return run
+
     # ------------------------------------------------------------------ its end
 
     def start(self) -> None:

@@ -16,14 +16,8 @@ import msgspec
 
 from hdcore.errors import InputError, RefusedError, SpaceError
 from hdcore.hyperdrive.config import HyperDriveConfig
-from hdcore.hyperdrive.dataset import (
-    INPUTS_VARIABLE,
-    DatasetConsumptionConfig,
-    FileDataset,
-    OutputFileDatasetConfig,
-    TabularDataset,
-    _id_file,
-)
+from hdcore.hyperdrive.consumption import INPUTS_VARIABLE, DatasetConsumptionConfig, OutputFileDatasetConfig
+from hdcore.hyperdrive.dataset import FileDataset, TabularDataset, id_file
 from hdcore.hyperdrive.details import option
 from hdcore.hyperdrive.estimators import Estimator
 from hdcore.hyperdrive.exceptions import (
@@ -314,7 +308,7 @@ class _Arguments:
             self.inputs[value.name] = {"path": path}
             return str(path)
         found = str(dataset._remember(self._workspace))
-        self.inputs[value.name] = {"file": os.fspath(_id_file(self._workspace, found))}
+        self.inputs[value.name] = {"file": os.fspath(id_file(self._workspace, found))}
         return found
 
 
