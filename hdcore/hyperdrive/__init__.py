@@ -37,7 +37,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         *("PyTorchConfiguration", "TensorflowConfiguration", "DEFAULT_CPU_IMAGE", "DEFAULT_GPU_IMAGE"),
     ),
     "estimators": ("Estimator", "SKLearn", "PyTorch", "TensorFlow", "Chainer", "Keras", "Mpi", "Gloo", "Nccl"),
-    "environment": (*("Environment", "CondaDependencies", "DockerSection", "PythonSection"),),
+    "environment": ("Environment", "CondaDependencies", "DockerSection", "PythonSection"),
     "compute": ("ComputeTarget", "AmlCompute", "ComputeInstance", "RemoteCompute"),
     "authentication": (
         *("InteractiveLoginAuthentication", "ServicePrincipalAuthentication", "AzureCliAuthentication"),
@@ -46,6 +46,13 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "datastore": ("Datastore", "DataPath", "DataReference"),
     "dataset": ("Dataset", "FileDataset", "TabularDataset"),
     "consumption": ("DatasetConsumptionConfig", "OutputFileDatasetConfig"),
+    "model": ("Model",),
+    "widget": ("RunDetails",),
+    "pipeline": (
+        *("Pipeline", "PipelineData", "PipelineParameter", "PipelineRun", "StepRun", "HyperDriveStepRun"),
+        "TrainingOutput",
+    ),
+    "steps": ("HyperDriveStep", "PythonScriptStep", "EstimatorStep"),
     "telemetry": ("set_diagnostics_collection",),
     "exceptions": (
         *("AzureMLException", "UserErrorException", "RunEnvironmentException", "ActivityFailedException"),

@@ -18,7 +18,7 @@ from hdcore.hyperdrive.exceptions import ExperimentException, HyperDriveConfigEx
 from hdcore.hyperdrive.experiment import Experiment
 from hdcore.hyperdrive.homes import JournalHome, begin_journal_run
 from hdcore.hyperdrive.run import TERMINAL, Run
-from hdcore.hyperdrive.steps import EstimatorStep, HyperDriveStep, PythonScriptStep, Step
+from hdcore.hyperdrive.steps import Step
 from hdcore.hyperdrive.sweep_run import HyperDriveRun
 
 TYPE_CHECKING = False
@@ -335,17 +335,3 @@ def _in_order(steps: list[Step]) -> list[Step]:
     for step in steps:
         visit(step)
     return found
-
-
-__all__ = [
-    "EstimatorStep",
-    "HyperDriveStep",
-    "HyperDriveStepRun",
-    "Pipeline",
-    "PipelineData",
-    "PipelineParameter",
-    "PipelineRun",
-    "PythonScriptStep",
-    "StepRun",
-    "TrainingOutput",
-]
