@@ -266,7 +266,7 @@ class PipelineRun(Run):
         return self._steps
 
     def _step_run(self, entry: Mapping[str, Any]) -> Run:
-        from hdcore.hyperdrive.homes import StoredHome, SweepHome, find_home
+        from hdcore.hyperdrive.stored import StoredHome, SweepHome, find_home
 
         home = find_home(self._home.root, str(entry.get("id")))
         if isinstance(home, SweepHome):

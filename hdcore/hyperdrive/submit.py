@@ -26,12 +26,13 @@ from hdcore.hyperdrive.exceptions import (
     UserErrorException,
 )
 from hdcore.hyperdrive.experiment import Experiment
-from hdcore.hyperdrive.homes import ABOUT_NAME, SweepHome
+from hdcore.hyperdrive.homes import ABOUT_NAME
 from hdcore.hyperdrive.journal import write_private
 from hdcore.hyperdrive.limits import MOST_CONCURRENT, MOST_RUNS, is_strict
 from hdcore.hyperdrive.policies import NoTerminationPolicy
 from hdcore.hyperdrive.run import Run
 from hdcore.hyperdrive.script import ScriptRunConfig, Trial
+from hdcore.hyperdrive.stored import SweepHome
 from hdcore.hyperdrive.workspace import Workspace
 from hdcore.records import Limits, SweepSpec
 from hdcore.typing import Goal
@@ -134,7 +135,7 @@ def _start(
     tags: Mapping[str, Any] | None,
 ) -> SweepHome:
     from hdcore.hyperdrive.drive import start_driver
-    from hdcore.hyperdrive.homes import sweep_home
+    from hdcore.hyperdrive.stored import sweep_home
     from hdcore.sweep import check_runnable, create_sweep
 
     if sweep_id is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}", sweep_id):

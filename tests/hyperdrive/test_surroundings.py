@@ -348,6 +348,19 @@ def test_deployment_is_refused_by_name(workspace: hd.Workspace) -> None:
         hd.nonsense  # noqa: B018
 
 
+PROMISED = """
+" RandomParameterSampling GridParameterSampling BayesianParameterSampling choice randint uniform quniform loguniform
+qloguniform normal qnormal lognormal qlognormal BanditPolicy MedianStoppingPolicy TruncationSelectionPolicy
+NoTerminationPolicy PrimaryMetricGoal HyperDriveConfig HyperDriveRunConfig HyperDriveRun HyperDriveStep Run Experiment
+Workspace ScriptRunConfig Estimator SKLearn PyTorch TensorFlow Keras Chainer RunDetails RunConfiguration Environment
+CondaDependencies ComputeTarget AmlCompute Dataset Datastore Model strict
+"""
+
+
+def test_promised_names_are_listed() -> None:
+    assert set(PROMISED.split()) <= set(hd.__all__)
+
+
 @pytest.mark.parametrize("name", hd.__all__)
 def test_every_name_is_there(name: str) -> None:
     assert getattr(hd, name) is not None
