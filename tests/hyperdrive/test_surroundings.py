@@ -349,7 +349,7 @@ def test_deployment_is_refused_by_name(workspace: hd.Workspace) -> None:
 
 
 PROMISED = """
-" RandomParameterSampling GridParameterSampling BayesianParameterSampling choice randint uniform quniform loguniform
+RandomParameterSampling GridParameterSampling BayesianParameterSampling choice randint uniform quniform loguniform
 qloguniform normal qnormal lognormal qlognormal BanditPolicy MedianStoppingPolicy TruncationSelectionPolicy
 NoTerminationPolicy PrimaryMetricGoal HyperDriveConfig HyperDriveRunConfig HyperDriveRun HyperDriveStep Run Experiment
 Workspace ScriptRunConfig Estimator SKLearn PyTorch TensorFlow Keras Chainer RunDetails RunConfiguration Environment
