@@ -69,7 +69,7 @@ def make_version_1(root: Path) -> Path:
     """Turn a store into what version 1 made."""
     database = root / "sweeps" / "s1" / "sweep.db"
     connection = sqlite3.connect(database, isolation_level=None)
-    for table in ("curve", "parent", "earlier"):
+    for table in ("curve", "death", "parent", "earlier"):
         connection.execute(f"DROP TABLE {table}")
     connection.execute("PRAGMA user_version=1")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
