@@ -40,6 +40,10 @@ MAY_IMPORT = {
     },
     "imports": {"command", "space", "store", "sweep"},
     "pipeline": {"store", "sweep"},
+    "hyperdrive": {
+        "azure", "command", "document", "executors", "observer", "policies", "runtime", "signals", "space", "store",
+        "sweep",
+    },
     "ui": {"document", "store", "sweep"},
     "cli": {
         "azure", "document", "executors", "imports", "pipeline", "signals", "space", "store", "sweep", "tracking",
