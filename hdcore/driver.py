@@ -37,6 +37,15 @@ TURN_S = 0.1
 GRACE_S = 5.0
 """Between SIGTERM and SIGKILL of a run."""
 
+SHUTDOWN_S = 2.0
+"""Who shuts down a machine, a service or a batch job signals all of its processes at once. A run that such a signal
+has ended waits this long for the driver's own one; when that comes, the run has not failed but starts again later."""
+
+_OF_A_SHUTDOWN = tuple(
+    f"{what} {which}"
+    for what, names in (("signal", ("SIGTERM", "SIGHUP", "SIGINT")), ("exit code", (143, 129, 130)))
+    for which in names
+)
 _STOPPED = "driver stopped"
 _BY_USER = "canceled by user"
 _NAMES_SHOWN = 8
@@ -171,6 +180,7 @@ class _Driver:
         self.refused_told = False
         self.last_words: str | None = None  # why no run is started any more; None while the sweep goes on
         self.stopped = False  # by a signal: running runs become Queued
+        self.doubtful: deque[tuple[float, RunEnd]] = deque()  # until when, which end: a shutdown may explain it
         self.hurried = False
 
         runs = store.runs()
@@ -187,6 +197,8 @@ class _Driver:
         observer.sweep_started(self.spec, store.folder, runs, curves)
         if store.warning is not None:
             observer.notice(store.warning)
+        for number in store.given_up:
+            observer.notice(f"run {number}: {runs[number].reason}")
         if not any(run.attempt for run in runs):
             for parent in store.parents():
                 observer.started_from(parent)
@@ -206,9 +218,10 @@ class _Driver:
             now = self.clock()
             # What ends and what starts in a turn goes to the disk in one commit.
             with self.store.turn() if any(isinstance(event, RunEnd) for event in events) else nullcontext():
+                self._heed_signals()
                 for event in events:
                     self._handle(event)
-                self._heed_signals()
+                self._settle_doubtful(now)
                 if now >= next_look:
                     self._heed_requests()
                     next_look = now + TURN_S
@@ -319,9 +332,17 @@ class _Driver:
         if isinstance(event, Reports):
             self._reported(event, flight)
         elif isinstance(event, RunEnd):
-            self._ended(event, flight)
+            if self.stop is not None and self.last_words is None and _may_be_of_a_shutdown(event):
+                self.doubtful.append((self.clock() + SHUTDOWN_S, event))
+            else:
+                self._ended(event, flight)
         else:
             assert isinstance(event, RunStarted)
+
+    def _settle_doubtful(self, now: float) -> None:
+        while self.doubtful and (now >= self.doubtful[0][0] or self.last_words is not None):
+            event = self.doubtful.popleft()[1]
+            self._ended(event, self.flights[event.number])
 
     def _reported(self, event: Reports, flight: _Flight) -> None:
         number, primary = event.number, self.spec.metric
@@ -362,7 +383,8 @@ class _Driver:
             self.observer.notice(
                 f"run {number} wrote its report file anew, so reports may be missing; append to it (>> in a shell)"
             )
-        if event.status is RunStatus.CANCELED and flight.ending == _STOPPED:
+        is_stopped = event.status is RunStatus.CANCELED and flight.ending == _STOPPED
+        if is_stopped or (self.stopped and event.status is RunStatus.FAILED):
             self.store.requeue_run(number, _STOPPED)
             self.observer.run_requeued(number, _STOPPED)
             self.waiting.append((number, flight.configuration, flight.attempt))
@@ -499,6 +521,10 @@ def _after_leftovers(launch: Launch) -> Launch:
     except FileNotFoundError:
         return launch
     return launch if size <= launch.offset else msgspec.structs.replace(launch, offset=size)
+
+
+def _may_be_of_a_shutdown(event: RunEnd) -> bool:
+    return event.status is RunStatus.FAILED and (event.reason or "").startswith(_OF_A_SHUTDOWN)
 
 
 def _signal_name(number: int | None) -> str:

@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        _forget_stdout()
+        forget_stdout()
     sys.exit(code)
 
 
@@ -136,7 +136,7 @@ def _tell(error: Exception) -> int:
     if isinstance(error, click.Abort):
         return 130
     if isinstance(error, BrokenPipeError):
-        _forget_stdout()
+        forget_stdout()
         return 0  # `hdcore list | head`: the reader has what it wanted
     code, line = describe(error)
     _complain(line)
@@ -174,6 +174,6 @@ def _complain(line: str) -> None:
         pass  # nobody listens
 
 
-def _forget_stdout() -> None:
-    # The interpreter flushes stdout once more at exit; give it a place where that works.
+def forget_stdout() -> None:
+    """Nobody reads stdout any more: give the flush at the interpreter's exit a place where it works."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

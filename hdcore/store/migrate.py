@@ -24,7 +24,7 @@ def _add_tables(version: int) -> Callable[[sqlite3.Connection], None]:
 
 
 def _add_curves(connection: sqlite3.Connection) -> None:
-    """1 to 2: the metrics of ended runs stand as packed doubles beside their rows."""
+    """1 to 2: the metrics of ended runs stand as packed doubles beside their rows; deaths of drivers are counted."""
     _add_tables(2)(connection)
     ended = {
         number

@@ -172,6 +172,22 @@ def _curves_of_rows(connection: sqlite3.Connection, primary: str) -> dict[int, a
     return curves
 
 
+def read_all_curves(connection: sqlite3.Connection, primary: str) -> dict[int, array[float]]:
+    """Return the reports of the primary metric of every run; those of living runs are read row by row."""
+    curves = read_curves(connection, primary)
+    counts = connection.execute(
+        "SELECT run, count, name FROM summary WHERE name = (SELECT id FROM name WHERE name = ?)", (primary,)
+    ).fetchall()
+    for number, count, name in counts:
+        if len(curves.get(number, ())) == count:
+            continue
+        rows = connection.execute(
+            "SELECT value, flag FROM metric WHERE name = ? AND run = ? ORDER BY interval", (name, number)
+        )
+        curves[number] = array("d", [value if flag == 0 else _restore(value, flag) for value, flag in rows])
+    return curves
+
+
 def _restore(value: object, flag: object) -> float:
     if type(flag) is int and 0 < flag < len(_FLAGS) and value is None:
         return _FLAGS[flag].restore(None)

@@ -124,10 +124,17 @@ class StoreReader:
         with translated(self.folder.name):
             return queries.read_notes(self._connection, number)
 
-    def curves(self) -> dict[int, array[float]]:
-        """Return the reports of the primary metric of each ended run, NaN and infinities as they were reported."""
+    def curves(self, *, living: bool = False) -> dict[int, array[float]]:
+        """Return the reports of the primary metric of each ended run, NaN and infinities as they were reported.
+
+        Parameters
+        ----------
+        living : bool, default False
+            Those of runs in flight too.
+        """
+        read = queries.read_all_curves if living else queries.read_curves
         with translated(self.folder.name):
-            return queries.read_curves(self._connection, self._metric())
+            return read(self._connection, self._metric())
 
     def parents(self) -> list[Parent]:
         """Return the earlier sweeps that this one started from; empty for stores of versions that had none."""

@@ -72,6 +72,10 @@ CREATE TABLE curve (
     reports BLOB NOT NULL,
     PRIMARY KEY (name, run, piece)
 ) WITHOUT ROWID;
+CREATE TABLE death (
+    run INTEGER PRIMARY KEY,
+    count INTEGER NOT NULL
+);
 -- version 3
 CREATE TABLE parent (
     id INTEGER PRIMARY KEY,

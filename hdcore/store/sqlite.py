@@ -19,9 +19,11 @@ from hdcore.store.catalog import (
     check_name,
     check_new_name,
     check_root,
+    draft_folder,
     make_private,
     make_root,
     note_order,
+    remove_drafts,
     sweeps_folder,
 )
 from hdcore.store.check import damaged, translated
@@ -51,6 +53,10 @@ _FORGET = (
     "DELETE FROM summary WHERE run = ?1",
 )
 
+MOST_DEATHS = 25
+"""Of drivers, while one run ran. A run that takes its driver along each time must not keep the sweep from its end; but
+drivers are killed for other reasons too, and long runs are there each time."""
+
 
 class Store:
     """One sweep, open for writing by its driver.
@@ -75,6 +81,8 @@ class Store:
         ``ROOT/sweeps/NAME``, absolute.
     requeued : tuple of int
         Runs that a dead driver had left Running, now Queued; filled by `open`.
+    given_up : tuple of int
+        Those that did not get another start, because so many drivers died under them, now Failed.
     warning : str or None
         One line that the user should see (a network file system).
     """
@@ -101,6 +109,7 @@ class Store:
         self._next = self._connection.execute("SELECT count(*) FROM run").fetchone()[0]
         self._queued: set[int] = set()
         self.requeued: tuple[int, ...] = ()
+        self.given_up: tuple[int, ...] = ()
 
     # ------------------------------------------------------------------ opening
 
@@ -144,7 +153,8 @@ class Store:
             check_room(root)
             text = queries.spec_to_json(spec)
             sweeps = make_root(root)
-            draft = sweeps / f".{os.urandom(6).hex()}.new"
+            remove_drafts(sweeps)
+            draft = draft_folder(sweeps)
             make_private(draft)
             lock = None
             try:
@@ -221,11 +231,24 @@ class Store:
             (RunStatus.QUEUED, RunStatus.RUNNING),
         ).fetchall()
         self._queued = {number for number, _ in rows}
-        self.requeued = tuple(number for number, status in rows if status == RunStatus.RUNNING)
+        orphans = [number for number, status in rows if status == RunStatus.RUNNING]
+        deaths = dict(self._connection.execute("SELECT run, count FROM death"))
+        self.given_up = tuple(number for number in orphans if deaths.get(number, 0) + 1 >= MOST_DEATHS)
+        self.requeued = tuple(number for number in orphans if number not in self.given_up)
         highest = self._connection.execute("SELECT max(number) FROM run").fetchone()[0]
         if self._next != (0 if highest is None else highest + 1):
             raise damaged(self._name, "run numbers have gaps")
         with self.turn():
+            for number in orphans:
+                self._batch.add(
+                    "INSERT INTO death VALUES (?, 1) ON CONFLICT (run) DO UPDATE SET count = count + 1", (number,)
+                )
+            for number in self.given_up:
+                reason = f"its driver died {MOST_DEATHS} times while it ran; it is not started again"
+                [run] = queries.read_runs(self._connection, self.spec.metric, number)
+                best = None if run.primary is None else run.primary.best(self.spec.goal)
+                interval = None if run.primary is None else run.primary.best_interval(self.spec.goal)
+                self.finish_run(number, RunStatus.FAILED, reason=reason, value=best, interval=interval, at=time.time())
             for number in self.requeued:
                 self._batch.add(
                     "UPDATE run SET status = ?, reason = ? WHERE number = ?",

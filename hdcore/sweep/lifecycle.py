@@ -168,7 +168,9 @@ def run_sweep(
         if ended and observer is not None:
             observer.notice(f"ended {len(ended)} processes that an earlier driver had left")
     if executor is None:
-        executor = local_executor(store.spec, store.sweep_id, slots=slots, gpus=gpus, folder=store.folder)
+        executor = local_executor(store.spec, store.sweep_id, slots=slots, gpus=gpus)
+    if hasattr(executor, "keep_measurements"):  # here, for an executor that was made before the sweep had its name
+        executor.keep_measurements(store.folder / "gpu-memory.json")
     if observer is not None and hasattr(executor, "notice"):
         executor.notice = observer.notice
     return drive(store, executor, observer=observer, stop=stop, slots=slots)
@@ -181,14 +183,8 @@ def local_executor(
     slots: int | None = None,
     gpus: str | None = None,
     function: Callable[..., Any] | None = None,
-    folder: Path | None = None,
 ) -> Executor:
     """Make the executor that a sweep asks for; `drive` closes it. Modules to preload are imported when this returns.
-
-    Parameters
-    ----------
-    folder : Path, optional
-        The sweep's, where measured GPU memory is kept for a resume; it need not exist yet.
 
     Raises
     ------
@@ -212,7 +208,6 @@ def local_executor(
         devices=Devices.find(gpus),
         gpus_per_run=spec.gpus_per_run,
         cpus_per_run=spec.cpus_per_run,
-        memory_file=None if folder is None else folder / "gpu-memory.json",
         name=spec.name,
         function=function,
         preload=preload,

@@ -34,6 +34,7 @@ def tune(
     root: str | os.PathLike[str] | None = None,
     name: str | None = None,
     seed: int | None = None,
+    progress: bool | None = None,
     resume_from: str | Sequence[str] = (),
     resume_runs: str | Sequence[str] = (),
     resume_rename: Mapping[str, str] | None = None,
@@ -58,6 +59,9 @@ def tune(
         Name of the sweep; by default the function's, made unique. A name that exists goes on with that sweep, if
         space, metric, goal, sampler and policy are the same; if that sweep has no runs left, nothing is run, its
         results are returned and a UserWarning says so.
+    progress : bool, optional
+        Show the live table that ``hdcore run`` shows; by default if stdout is a terminal. Where the table cannot be
+        drawn, True prints a line for each run that ends.
     resume_from : str or sequence of str
         Earlier sweeps of the same metric and goal: the Bayesian sampler learns from their runs, and policies compare
         with their curves. Runs that do not fit the space are left out.
@@ -101,7 +105,7 @@ def tune(
         _check_same(folder, spec)
         sweep = Sweep(folder, function=_reporting(function, metric))
         status, runs = sweep.status, sweep.runs
-        sweep.resume(max_concurrent=max_concurrent)
+        sweep.resume(max_concurrent=max_concurrent, progress=progress)
         if status.is_terminal and sweep.runs == runs:  # one that was canceled or ran out of time may have runs left
             warnings.warn(
                 f"sweep {name!r} is {status.value} already; nothing was run; use another name to run again",
@@ -111,14 +115,14 @@ def tune(
         return sweep
     sweep_id = new_sweep_id()
     # The executor forks from this process: before the store has a connection that must not be shared.
-    executor = local_executor(spec, sweep_id, function=_reporting(function, metric), folder=folder)
+    executor = local_executor(spec, sweep_id, function=_reporting(function, metric))
     try:
         store = create_sweep(where, spec, sweep_id=sweep_id, takes_free_name=not name)
     except BaseException:
         executor.close()
         raise
     with store:
-        drive_watched(store, executor, None)
+        drive_watched(store, executor, None, progress=progress)
         return Sweep(store.folder, function=_reporting(function, metric))
 
 

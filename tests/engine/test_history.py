@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hdcore.history import RowState, RunTable
@@ -39,6 +39,7 @@ def test_best_and_mean_are_those_of_the_reports(reports) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.lists(FLOATS, max_size=40)), max_size=12))
+@settings(deadline=None)
 def test_reports_in_bulk_are_reports_one_by_one(pieces) -> None:
     one_by_one, bulk = RunTable(1), RunTable(1)
     for _ in range(6):

@@ -57,7 +57,7 @@ def test_a_step_that_fails_undoes_all(connection: sqlite3.Connection) -> None:
 def make_version_1(database: Path) -> None:
     """Take out what the later versions brought."""
     connection = sqlite3.connect(database, isolation_level=None)
-    for table in ("curve", "parent", "earlier"):
+    for table in ("curve", "death", "parent", "earlier"):
         connection.execute(f"DROP TABLE {table}")
     connection.execute("PRAGMA user_version=1")
     connection.close()

@@ -137,6 +137,7 @@ def test_a_thinned_series_keeps_its_ends_and_extremes(
 
 
 @given(st.lists(st.floats(-4, 4) | st.sampled_from([math.nan, math.inf, -math.inf, 4.0])), st.integers(1, 20))
+@settings(deadline=None)
 def test_extremes_of_short_and_long_series_are_the_same(values: list[float], width: int) -> None:
     found = thin.extremes(array("d", values), width)
     assert found == (thin._extremes_numpy(array("d", values), width) if values else set())

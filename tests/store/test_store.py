@@ -384,6 +384,30 @@ def test_a_curve_of_many_pieces_is_whole(store: Store, root: Path, monkeypatch: 
         assert curves_of(again) == {0: values, 1: [5.0]}
 
 
+def test_a_run_under_which_driver_after_driver_dies_is_given_up(
+    store: Store, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hdcore.store.sqlite.MOST_DEATHS", 3)
+    add(store, 2)
+    for death in range(1, 4):
+        assert store.given_up == ()
+        start(store, 0, attempt=death)
+        store.add_reports(losses(0, [5.0, 2.0, 3.0], attempt=death))
+        store.close()  # and the run is still Running, as at the death of a driver
+        store = Store.open(root, "s1")
+    try:
+        assert (store.given_up, store.requeued) == ((0,), ())
+        given_up, other = store.runs()
+        assert given_up.status is RunStatus.FAILED
+        assert given_up.reason == "its driver died 3 times while it ran; it is not started again"
+        assert (given_up.value, given_up.interval, given_up.attempt) == (2.0, 2, 3)
+        assert (other.status, other.attempt) == ("Queued", 0)
+        with pytest.raises(StateError):
+            start(store, 0, attempt=4)
+    finally:
+        store.close()
+
+
 def test_starting_again_drops_what_the_earlier_attempt_reported(store: Store) -> None:
     add(store, 2)
     start(store, 0)
