@@ -209,6 +209,7 @@ def _specification(workspace: Workspace, experiment: Experiment, trial: Trial, s
         AZUREML_ARM_PROJECT_NAME=experiment.name,
         AZUREML_EXPERIMENT_ID=experiment.id,
     )
+    has_gpus = trial.wants_gpu and _has_gpus()
     return SweepSpec(
         name=legal_name(experiment.name),
         space={},
@@ -220,14 +221,14 @@ def _specification(workspace: Workspace, experiment: Experiment, trial: Trial, s
         code=code,
         outputs=arguments.outputs,
         environment=environment,
-        gpus_per_run=1 if trial.wants_gpu and _has_gpus() else 0,
+        gpus_per_run=1 if has_gpus else 0,
         experiment_name=experiment.name,
         display_name=experiment.name,
-        warnings=_what_is_not_done(trial),
+        warnings=_what_is_not_done(trial, has_gpus),
     )
 
 
-def _what_is_not_done(trial: Trial) -> tuple[str, ...]:
+def _what_is_not_done(trial: Trial, has_gpus: bool) -> tuple[str, ...]:
     """Return what the configuration asks for and a run here does without; it goes to the sweep's log."""
     found = []
     environment, settings = trial.environment, trial.run_configuration
@@ -235,6 +236,8 @@ def _what_is_not_done(trial: Trial) -> tuple[str, ...]:
     if environment.docker.base_image or (packages is not None and [*packages.pip_packages, *packages.conda_packages]):
         name = f"environment {environment.name!r}" if environment.name else "the environment"
         found.append(f"{name} is not built: runs have the packages of {environment._interpreter!r} on this machine")
+    if trial.wants_gpu and not has_gpus:
+        found.append("the configuration is for GPUs, and there is none here: runs are on the CPU")
     if settings.node_count > 1:
         found.append(f"node_count is {settings.node_count}: a run has one process here")
     return tuple(found)
