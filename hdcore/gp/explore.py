@@ -28,6 +28,9 @@ NOTHING, ALIKE, EXHAUSTED = 1e-5, 1e-3, 6
 """A basin is known to the bottom when that brings no more than `NOTHING` and so many results are `ALIKE` the
 best one, in the same unit. Noise rarely leaves that many so close together."""
 
+LARGEST = 256
+"""When more results than these keep their distance, no basin dominates, and a third model would only cost time."""
+
 TURNS = ((), (2,), (0, 1, 2))
 """Places in a round of four proposals that look elsewhere: in progress, at a standstill, at the bottom of a basin."""
 
@@ -68,8 +71,8 @@ class Spread:
         self._is_kept: BoolVector = np.empty(0, np.bool_)
         self._kept = np.empty((16, len(clamp)))
 
-    def choose(self, rows: IntVector, X: FloatMatrix) -> BoolVector:
-        """Which of some table rows, ascending, at points X, shape (n, d), are kept."""
+    def choose(self, rows: IntVector, X: FloatMatrix) -> BoolVector | None:
+        """Which of some table rows, ascending, at points X, shape (n, d), are kept; None if more than `LARGEST` are."""
         known = min(len(rows), len(self._rows))
         differ = np.flatnonzero(rows[:known] != self._rows[:known])
         known = int(differ[0]) if len(differ) else known
@@ -77,6 +80,8 @@ class Spread:
         is_kept[:known] = self._is_kept[:known]
         count = int(np.count_nonzero(is_kept))
         for i in range(known, len(rows)):
+            if count > LARGEST:
+                break
             if count == 0 or self._nearest(self._kept[:count], X[i]) >= self._least:
                 if count == len(self._kept):
                     self._kept = np.concatenate([self._kept, np.empty_like(self._kept)])
@@ -84,7 +89,7 @@ class Spread:
                 is_kept[i] = True
                 count += 1
         self._rows, self._is_kept = rows, is_kept
-        return is_kept
+        return is_kept if count <= LARGEST else None
 
     def is_far(self, x: FloatVector, X: FloatMatrix) -> bool:
         """True if a point x keeps the distance from all of X, shape (n, d)."""

@@ -134,8 +134,10 @@ class BayesianSampler:
         view, X, told = self._views[number % 2], evidence.X, evidence.told
         spread = None
         if looks_elsewhere(number, evidence.y, self._d):
-            view, spread = self._elsewhere[number // 4 % len(APART)]
-            evidence = evidence.part(spread.choose(told, X[told, : self._d]))
+            elsewhere, chooser = self._elsewhere[number // 4 % len(APART)]
+            is_kept = chooser.choose(told, X[told, : self._d])
+            if is_kept is not None:
+                view, spread, evidence = elsewhere, chooser, evidence.part(is_kept)
         X_pending = np.concatenate([X[pending], self._columns.to_model(chosen)])
         # rows of points that are only chosen so far get numbers that no table row has
         rows_pending = np.concatenate([pending, -1 - np.arange(len(chosen))])

@@ -38,6 +38,14 @@ def test_choice_does_not_depend_on_what_was_asked_before(seed, sizes):
         np.testing.assert_array_equal(live.choose(rows, X[rows]), fresh.choose(rows, X[rows]))
 
 
+def test_results_that_are_spread_out_anyway_make_no_choice():
+    X = np.random.default_rng(0).random((400, 6))
+    spread = Spread(np.full(6, np.inf), 0.02)
+    assert spread.choose(np.arange(100), X[:100]).all()
+    assert spread.choose(np.arange(400), X) is None
+    assert spread.choose(np.arange(100), X[:100]).all()
+
+
 def test_progress_keeps_a_search_where_it_is():
     falling = np.linspace(1, 0, 60)
     assert not any(looks_elsewhere(number, falling, 3) for number in range(60, 64))
