@@ -220,7 +220,10 @@ def summarise(table: Medians, subject: str, peers: Sequence[str]) -> dict[str, A
         if pairs := won + tied + lost:
             share = (won + tied / 2) / pairs
             figures["wins"][peer] = {"won": won, "tied": tied, "lost": lost, "share": round(share, 3)}
-    ranks, pairs = mean_ranks(table, peers)
+    present = {peer: sum(peer in row for row in table.values()) for peer in peers}
+    ranked = [peer for peer in peers if 2 * present[peer] > len(table)]  # one with a few pairs would leave only these
+    ranks, pairs = mean_ranks(table, ranked)
+    figures["unranked"] = [peer for peer in peers if peer not in ranked and present[peer]]
     figures["ranks"] = {"pairs": pairs, **{peer: round(rank, 2) for peer, rank in ranks.items()}} if pairs else {}
     for budget in BUDGETS:
         value, problems = ratio(table, subject, budget)
@@ -242,6 +245,8 @@ def _print_figures(title: str, figures: dict[str, Any], subject: str) -> None:
     if figures["ranks"]:
         ranks = sorted(((p, r) for p, r in figures["ranks"].items() if p != "pairs"), key=lambda item: item[1])
         print(f"mean rank over {figures['ranks']['pairs']} pairs: " + ", ".join(f"{p} {r:.2f}" for p, r in ranks))
+        if figures["unranked"]:
+            print(f"not ranked, on half of the pairs or fewer: {', '.join(figures['unranked'])}")
     for budget, r in figures["ratio"].items():
         print(
             f"regret over {REFERENCE}'s at {budget}: {r['value']:.2f}, geometric mean of {r['problems']} problems "
