@@ -261,3 +261,38 @@ def test_what_earlier_sweeps_have_to_be(workspace: hd.Workspace) -> None:
     hd.strict(True)
     with pytest.raises(hd.HyperDriveConfigException, match="at most 5"):
         waiting_config(resume_from=[parent] * 6)
+
+
+RESUMING = """
+    import os, sys
+    from hdcore.hyperdrive import Run
+    arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+    earlier = arguments.get("--resume-from")
+    done = int(open(os.path.join(earlier, "epochs.txt")).read()) if earlier else 0
+    Run.get_context().log("m", done + 1)
+    open("outputs/epochs.txt", "w").write(str(done + 1))
+"""
+
+
+def test_a_sweep_starts_from_an_earlier_one_and_goes_on_with_a_run(workspace: hd.Workspace) -> None:
+    experiment = hd.Experiment(workspace, "warm")
+    script = hd.ScriptRunConfig(write_script(Path("src"), RESUMING), "train.py")
+
+    def config(**changes: Any) -> hd.HyperDriveConfig:
+        sampling = hd.RandomParameterSampling({"x": hd.uniform(0, 1)}, properties={"seed": 1})
+        return hd.HyperDriveConfig(sampling, "m", hd.PrimaryMetricGoal.MAXIMIZE, 2, run_config=script, **changes)
+
+    parent = experiment.submit(config())
+    parent.wait_for_completion()
+    earlier = hd.Run(experiment, f"{parent.id}_1")
+    run = experiment.submit(config(resume_from=hd.HyperDriveRun(experiment, parent.id), resume_child_runs=[earlier]))
+    assert run.wait_for_completion()["status"] == "Completed"
+    first = hd.Run(experiment, f"{run.id}_0")
+    assert run.get_hyperparameters()[first.id] == parent.get_hyperparameters()[earlier.id]
+    assert first.get_metrics() == {"m": 2}
+    arguments = first.get_details()["runDefinition"]["arguments"]
+    assert arguments[2] == "--resume-from"
+    assert (Path(arguments[3]) / "epochs.txt").read_text() == "1"
+    assert run.get_best_run_by_primary_metric().id == first.id
+    log = Path(run.download_file("azureml-logs/hyperdrive.txt", "log.txt")).read_text()
+    assert "Warm start: 2 of 2 runs of warm" in log
