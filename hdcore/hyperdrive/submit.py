@@ -173,7 +173,6 @@ def _start(
 
 def _specification(workspace: Workspace, experiment: Experiment, trial: Trial, space: Mapping[str, Any]) -> SweepSpec:
     """Return the specification of everything but the search."""
-    from hdcore.azure.load import legal_name
     from hdcore.command import Command
 
     code = os.path.abspath(trial.source_directory)
@@ -211,7 +210,7 @@ def _specification(workspace: Workspace, experiment: Experiment, trial: Trial, s
     )
     has_gpus = trial.wants_gpu and _has_gpus()
     return SweepSpec(
-        name=legal_name(experiment.name),
+        name=_sweep_name(experiment.name),
         space={},
         metric=NO_METRIC,
         goal=Goal.MAXIMIZE,
@@ -241,6 +240,15 @@ def _what_is_not_done(trial: Trial, has_gpus: bool) -> tuple[str, ...]:
     if settings.node_count > 1:
         found.append(f"node_count is {settings.node_count}: a run has one process here")
     return tuple(found)
+
+
+def _sweep_name(experiment: str) -> str:
+    """Return the name that the sweeps of an experiment have, but for a number."""
+    from hdcore.azure.load import legal_name
+    from hdcore.store.catalog import NEWEST
+
+    name = legal_name(experiment)
+    return f"{name}-experiment" if name == NEWEST else name
 
 
 def _program(trial: Trial, code: str) -> str:
@@ -364,6 +372,8 @@ def _seed(properties: Mapping[str, Any]) -> int:
 
 
 def _check_strict(config: HyperDriveConfig) -> None:
+    config._sampling._check()  # it may be older than the switch
+    config._check_policy()
     for word, value, most in (
         ("max_total_runs", config._max_total_runs, MOST_RUNS),
         ("max_concurrent_runs", config.max_concurrent_runs, MOST_CONCURRENT),
