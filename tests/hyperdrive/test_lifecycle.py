@@ -296,3 +296,43 @@ def test_a_sweep_starts_from_an_earlier_one_and_goes_on_with_a_run(workspace: hd
     assert run.get_best_run_by_primary_metric().id == first.id
     log = Path(run.download_file("azureml-logs/hyperdrive.txt", "log.txt")).read_text()
     assert "Warm start: 2 of 2 runs of warm" in log
+
+
+SURROUNDINGS = """
+    import os
+    from hdcore.hyperdrive import Run
+    run = Run.get_context()
+    for name in ("MPLBACKEND", "AZUREML_ARM_PROJECT_NAME", "AZUREML_RUN_ID"):
+        run.log(name, os.environ.get(name, "none"))
+"""
+
+
+def test_a_run_knows_its_experiment_and_not_the_notebook(
+    workspace: hd.Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    monkeypatch.setenv("HDCORE_STARTED", str(tmp_path / "started"))
+    estimator = hd.Estimator(write_script(Path("src"), SURROUNDINGS), entry_script="train.py", pip_packages=["torch"])
+    run = hd.Experiment(workspace, "surroundings").submit(estimator)
+    run.wait_for_completion()
+    expected = {"MPLBACKEND": "none", "AZUREML_ARM_PROJECT_NAME": "surroundings", "AZUREML_RUN_ID": run.id}
+    assert run.get_metrics() == expected
+    folder = tmp_path / "root" / "sweeps" / "surroundings"
+    assert (tmp_path / "started").read_text() == f"{folder}\n"
+    log = (folder / "files" / "azureml-logs" / "hyperdrive.txt").read_text()
+    assert "[WARNING]the environment is not built" in log
+
+
+def test_a_driver_that_cannot_start_is_told_of(workspace: hd.Workspace) -> None:
+    from hdcore.hyperdrive.drive import start_driver
+
+    Path("gate").touch()
+    run = hd.Experiment(workspace, "damaged").submit(waiting_config())
+    run.wait_for_completion()
+    home = sweep_of(run)
+    wait_until(lambda: not home.is_driven())
+    (home.sweep_folder / "sweep.db").write_bytes(b"nonsense")
+    with pytest.raises(
+        hd.HyperDriveServiceException, match=r"its driver ended before it could start: hdcore: .*sweep\.db"
+    ):
+        start_driver(home.sweep_folder)
