@@ -198,6 +198,8 @@ def test_a_script_runs_alone(workspace: hd.Workspace, capsys: pytest.CaptureFixt
     assert details["runDefinition"]["arguments"] == ["--alpha", "0.5", "--data", path]
     assert f"to the log --alpha 0.5 --data {path}\ngreen {path}\n" in capsys.readouterr().out
     assert run.get_tags() == {"kind": "test"}
+    assert run.input_datasets == {"data": path}
+    assert run.output_datasets == {}
     assert run.get_environment().name == "env"
     assert (run.type, run.parent) == ("azureml.scriptrun", None)
     assert [found.id for found in experiment.get_runs()] == [run.id]
