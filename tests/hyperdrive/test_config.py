@@ -132,11 +132,13 @@ def test_what_is_older_than_the_switch_is_looked_at_again(workspace: hd.Workspac
         hd.Experiment(workspace, "strict").submit(made)
 
 
-def test_an_experiment_may_be_called_as_the_newest_sweep_is() -> None:
-    from hdcore.hyperdrive.submit import _sweep_name
+def test_an_experiment_may_be_called_as_the_newest_sweep_is(workspace: hd.Workspace) -> None:
+    from hdcore.hyperdrive.submit import _specification
 
-    assert _sweep_name("last") == "last-experiment"
-    assert _sweep_name("my exp!") == "my-exp"
+    write_script(Path("src"), "pass")
+    for name, called in (("last", "last-experiment"), ("my exp.", "my-exp")):
+        trial = hd.ScriptRunConfig("src", "train.py")._trial()
+        assert _specification(workspace, hd.Experiment(workspace, name), trial, {}).name == called
 
 
 def test_the_old_name_warns_and_gives_a_configuration() -> None:
