@@ -63,8 +63,6 @@ class LocalExecutor:
     gpus_per_run, cpus_per_run
         What each run of this sweep asks for; `capacity` counts with them. ``"auto"``: runs share devices by their
         measured memory.
-    memory_file : Path or None
-        Where the measurements are kept for the next driver of the sweep.
     name : str
         What others on this machine read in `hdcore devices`.
     sample_s : float
@@ -98,7 +96,6 @@ class LocalExecutor:
         devices: Devices | None = None,
         gpus_per_run: float | str = 0,
         cpus_per_run: int = 1,
-        memory_file: Path | None = None,
         name: str = "",
         sample_s: float = 1.0,
         function: Callable[..., Any] | None = None,
@@ -114,7 +111,6 @@ class LocalExecutor:
             devices,
             gpus_per_run=gpus_per_run,
             cpus_per_run=cpus_per_run,
-            memory_file=memory_file,
             name=name or self.mark[:12],
             sample_s=sample_s,
         )
@@ -151,6 +147,14 @@ class LocalExecutor:
                 self._supervisors.spawner.kill()
                 self.close()
                 raise
+
+    def keep_measurements(self, path: Path) -> None:
+        """Use what an earlier driver of the sweep measured of its runs, and keep what is measured for the next one.
+
+        To be called before the first run starts.
+        """
+        if self._places.packer is not None:
+            self._places.packer.keep_in(path)
 
     # ---- the protocol
 
