@@ -64,7 +64,17 @@ def prepare(name: str, shim: Any) -> str | None:
 
 
 def count_threads() -> int:
-    return len(os.listdir("/proc/self/task"))
+    """Return the threads of this process that make a fork unsafe, and the first one; see ``ext/shim_spawn.c``."""
+    names = os.listdir("/proc/self/task")
+    return len(names) if len(names) == 1 else sum(not is_fork_safe(name) for name in names)
+
+
+def is_fork_safe(thread: str) -> bool:
+    try:
+        with open(f"/proc/self/task/{thread}/comm", "rb") as file:
+            return file.read() == b"jemalloc_bg_thd\n"
+    except OSError:  # it has ended
+        return True
 
 
 def has_children() -> bool:
