@@ -32,6 +32,7 @@ import sys, time
 from sklearn.linear_model import LogisticRegression
 print(time.monotonic())
 """
+pytestmark = pytest.mark.timeout(3600)
 QUICK = os.environ.get("HDCORE_BENCH_QUICK", "") not in ("", "0")
 RUNS = 30 if QUICK else 100
 SWEEP_RUNS = 30 if QUICK else 1_000

@@ -538,11 +538,11 @@ def test_the_background_thread_of_jemalloc_is_no_hindrance(tmp_path: Path) -> No
         threading.Thread(target=work, daemon=True).start()
         begun.wait()
         """
-    script(tmp_path, text, "heavy.py")
-    with executor(1, preload=preload("heavy", PYTHONPATH=str(tmp_path))) as it:
+    script(tmp_path / "library", text, "heavy.py")
+    with executor(1, preload=preload("heavy", PYTHONPATH=str(tmp_path / "library"))) as it:
         it.notice = pytest.fail
         path = script(tmp_path, IS_WARM + "import os; print(len(os.listdir('/proc/self/task')))")
-        end, out, err, _ = start(it, tmp_path, [path], environment=environment(PYTHONPATH=str(tmp_path)))
+        end, out, err, _ = start(it, tmp_path, [path], environment=environment(PYTHONPATH=str(tmp_path / "library")))
     assert (end.exit_code, out, err) == (0, "warm\n1\n", "")
 
 
