@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from hdcore.errors import HdcoreError
+from hdcore.tracking.summary import summary
 from hdcore.typing import Goal, RunStatus
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ def run_entry(run: StoredRun, sweep_id: str, *, driven: bool) -> dict[str, Any]:
         "started": display_time(run.started),
         "ended": display_time(run.ended),
         "duration_s": run.duration_s,
+        "dropped_reports": run.dropped,
+        "dropped_log_bytes": run.log_dropped_bytes,
     }
 
 
@@ -142,7 +145,7 @@ def sweep_document(reader: StoreReader, *, only_run: int | None = None, points: 
     ----------
     reader : StoreReader
     only_run : int, optional
-        Leave the other runs out.
+        Leave the other runs out, and add what this one logged through MLflow, if anything.
     points : int, optional
         Most points a series; by default all of them, unless the sweep is very large.
     """
@@ -154,6 +157,17 @@ def sweep_document(reader: StoreReader, *, only_run: int | None = None, points: 
         points = max(THINNED_POINTS.start, min(THINNED_POINTS.stop, THINNED_ROWS // len(runs)))
     document = sweep_head(sweep, driven=driven)
     document["best_run"] = None if best is None else best.number
+    document["resume_from"] = [
+        {
+            "name": parent.name,
+            "runs": parent.total,
+            "kept": parent.kept,
+            "dropped": [{"reason": reason, "runs": count} for reason, count in parent.dropped],
+            "notes": list(parent.notes),
+        }
+        for parent in reader.parents()
+    ]
+    document["resume_runs"] = list(sweep.spec.resume_runs)
     document["runs"] = entries = []
     for run in runs:
         entry = run_entry(so_far(run, sweep.spec.goal), sweep.sweep_id, driven=driven)
@@ -162,6 +176,10 @@ def sweep_document(reader: StoreReader, *, only_run: int | None = None, points: 
             name: [[interval if step is None else step, value] for interval, step, value, *_ in rows]
             for name, rows in series.items()
         }
+        if only_run is not None:
+            logged = summary(reader.folder / "runs" / f"{run.number:04d}", entry["id"], run.attempt)
+            if logged is not None:
+                entry["mlflow"] = logged
         entries.append(entry)
     return document
 

@@ -33,6 +33,7 @@ from hdcore.executors.pickup import Pickup
 from hdcore.executors.places import Place, Places
 from hdcore.executors.preload import Preload
 from hdcore.executors.protocol import Bounds, pack_request
+from hdcore.executors.shortage import Pause
 from hdcore.executors.supervisors import Live, Supervisors
 from hdcore.records import Event, Launch, RunEnd, RunStarted
 from hdcore.typing import Configuration, RunStatus
@@ -117,6 +118,7 @@ class LocalExecutor:
         self._function = function
         self._preload = preload
         self._said_cold = False
+        self._pause = Pause()
         self.notice: Callable[[str], None] = logging.getLogger("hdcore").warning
         self._bounds = Bounds(kill_grace_s, give_up_s, log_cap_bytes)
         self._live: dict[int, Live] = {}
@@ -158,7 +160,7 @@ class LocalExecutor:
 
     def capacity(self) -> int:
         """Return how many more runs could start now."""
-        return 0 if self._closed else self._places.capacity()
+        return 0 if self._closed else self._pause.bound(self._places.capacity())
 
     def has_room(self, number: int, configuration: Configuration) -> bool:
         """Return whether this run could start now."""
@@ -185,13 +187,13 @@ class LocalExecutor:
         except ValueError as error:
             return self._refuse(launch, place, str(error))
         except OSError as error:
-            return self._refuse(launch, place, f"its report file: {os.strerror(error.errno or 0)}")
+            return self._refuse(launch, place, f"its report file: {os.strerror(error.errno or 0)}", error.errno or 0)
         run = self._live[launch.number] = Live(launch, place, request)
         try:
             self._supervisors.begin(run)
-        except OSError as error:  # out of descriptors or memory: this run's misfortune, the others go on
+        except OSError as error:  # out of descriptors or memory; runs that live go on
             self._retire(run)
-            return self._refuse(launch, place, os.strerror(error.errno or 0))
+            return self._refuse(launch, place, os.strerror(error.errno or 0), error.errno or 0)
         except ExecutorError:
             self._retire(run)
             self._places.free(place)
@@ -292,9 +294,12 @@ class LocalExecutor:
             self.notice(f"run {launch.number} starts cold, without preloaded modules: {why}")
         return why is None
 
-    def _refuse(self, launch: Launch, place: Place, why: str) -> tuple[str, ...]:
+    def _refuse(self, launch: Launch, place: Place, why: str, error: int = 0) -> tuple[str, ...]:
         self._places.free(place)
-        self._events.append(outcome.not_started(launch, why))
+        end = outcome.not_started(launch, why, error)
+        if end.is_excused:
+            self._pause.begin()
+        self._events.append(end)
         return ()
 
     def _fork(self, control: socket.socket, ours: socket.socket, _errors: int) -> int:
@@ -315,6 +320,7 @@ class LocalExecutor:
 
     def _on_start(self, run: Live, pid: int) -> None:
         launch = run.launch
+        self._pause.forget()
         self._events.append(RunStarted(launch.number, launch.attempt, pid, run.place.devices))
         self._places.started(run.place, pid)
         self._pickup.touch(launch.number)
@@ -344,6 +350,8 @@ class LocalExecutor:
                 self._finish(run, run.end)
 
     def _finish(self, run: Live, end: RunEnd) -> None:
+        if end.is_excused:  # so far by a lack of processes or memory only
+            self._pause.begin()
         if end.status is RunStatus.COMPLETED and self._pickup.is_incomplete(run.launch.number):
             end = msgspec.structs.replace(end, are_reports_lost=True)
         if self._pickup.is_spoiled(run.launch.number):

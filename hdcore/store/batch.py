@@ -62,6 +62,7 @@ class Batch:
         self._is_broken = False
         self._is_closed = False
         self._pid = os.getpid()
+        self._file = os.stat(folder / DATABASE_NAME)
 
     def add(self, statement: str, values: Sequence[Any]) -> None:
         """Let the next commit execute a statement."""
@@ -142,6 +143,20 @@ class Batch:
                 except sqlite3.Error:
                     self._roll_back()
             raise store_error(name, error) from error
+        self._check_place()
+
+    def _check_place(self) -> None:
+        """Notice that the file has another name now, or none: nobody would find what is written to it."""
+        try:
+            is_there = os.path.samestat(self._file, os.stat(self.folder / DATABASE_NAME))
+        except OSError:
+            is_there = False
+        if not is_there:
+            self.has_failed = True
+            raise StoreError(
+                f"sweep {self.folder.name!r}: {self.folder} was moved or removed while the sweep ran; "
+                "put it back, or give its new place with --root, and resume it"
+            )
 
     def check(self) -> None:
         """Raise StoreError if what was committed could not be brought to the disk."""

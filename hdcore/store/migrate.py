@@ -7,18 +7,25 @@ from array import array
 from collections.abc import Callable, Mapping
 from itertools import groupby
 
-from hdcore.store.check import VERSION, expected_schema
+from hdcore.store.check import VERSION, schema_steps
 from hdcore.store.queries import read_reports
 from hdcore.store.series import PIECE_VALUES, pack
 from hdcore.typing import RunStatus
 
 
+def _add_tables(version: int) -> Callable[[sqlite3.Connection], None]:
+    """Return the step to a version that only has more tables."""
+
+    def step(connection: sqlite3.Connection) -> None:
+        for statement in schema_steps()[version - 1]:
+            connection.execute(statement)
+
+    return step
+
+
 def _add_curves(connection: sqlite3.Connection) -> None:
     """1 to 2: the metrics of ended runs stand as packed doubles beside their rows; deaths of drivers are counted."""
-    for kind, _, _, sql in sorted(expected_schema(2) - expected_schema(1)):
-        assert kind == "table"
-        assert sql is not None
-        connection.execute(sql)
+    _add_tables(2)(connection)
     ended = {
         number
         for number, status in connection.execute("SELECT number, status FROM run")
@@ -33,7 +40,7 @@ def _add_curves(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT INTO curve VALUES (?, ?, ?, ?)", row)
 
 
-STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _add_curves}
+STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _add_curves, 2: _add_tables(3)}
 """Version -> step; version 1 is the first one."""
 
 

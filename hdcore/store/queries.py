@@ -143,6 +143,8 @@ def read_reports(connection: sqlite3.Connection) -> Iterator[tuple[int, int, flo
 def read_curves(connection: sqlite3.Connection, primary: str) -> dict[int, array[float]]:
     """Return the reports of the primary metric of each ended run, by number; NaN and infinities as reported."""
     curves: dict[int, array[float]] = {}
+    if connection.execute("PRAGMA user_version").fetchone()[0] < 2:
+        return _curves_of_rows(connection, primary)
     pieces = connection.execute(
         "SELECT run, reports FROM curve WHERE name = (SELECT id FROM name WHERE name = ?) ORDER BY run, piece",
         (primary,),
@@ -153,6 +155,36 @@ def read_curves(connection: sqlite3.Connection, primary: str) -> dict[int, array
             curves[number].extend(values)
         else:
             curves[number] = values
+    return curves
+
+
+def _curves_of_rows(connection: sqlite3.Connection, primary: str) -> dict[int, array[float]]:
+    """Return what `read_curves` does for a store of version 1, which has no packed curves."""
+    curves: dict[int, array[float]] = {}
+    rows = connection.execute(
+        "SELECT m.run, m.value, m.flag, r.status FROM metric AS m JOIN run AS r ON r.number = m.run"
+        " WHERE m.name = (SELECT id FROM name WHERE name = ?) ORDER BY m.run, m.interval",
+        (primary,),
+    )
+    for number, value, flag, status in rows:
+        if _STATUS[status].is_terminal:
+            curves.setdefault(number, array("d")).append(value if flag == 0 else _restore(value, flag))
+    return curves
+
+
+def read_all_curves(connection: sqlite3.Connection, primary: str) -> dict[int, array[float]]:
+    """Return the reports of the primary metric of every run; those of living runs are read row by row."""
+    curves = read_curves(connection, primary)
+    counts = connection.execute(
+        "SELECT run, count, name FROM summary WHERE name = (SELECT id FROM name WHERE name = ?)", (primary,)
+    ).fetchall()
+    for number, count, name in counts:
+        if len(curves.get(number, ())) == count:
+            continue
+        rows = connection.execute(
+            "SELECT value, flag FROM metric WHERE name = ? AND run = ? ORDER BY interval", (name, number)
+        )
+        curves[number] = array("d", [value if flag == 0 else _restore(value, flag) for value, flag in rows])
     return curves
 
 

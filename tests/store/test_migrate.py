@@ -55,10 +55,10 @@ def test_a_step_that_fails_undoes_all(connection: sqlite3.Connection) -> None:
 
 
 def make_version_1(database: Path) -> None:
-    """Take out what version 2 brought."""
+    """Take out what the later versions brought."""
     connection = sqlite3.connect(database, isolation_level=None)
-    connection.execute("DROP TABLE curve")
-    connection.execute("DROP TABLE death")
+    for table in ("curve", "death", "parent", "earlier"):
+        connection.execute(f"DROP TABLE {table}")
     connection.execute("PRAGMA user_version=1")
     connection.close()
 
