@@ -52,6 +52,9 @@ class Observer:
             Number of a finished run -> its reports of the primary metric.
         """
 
+    def runs_proposed(self, count: int, sampler_s: float) -> None:
+        """Say that the sampler proposed runs, and the CPU seconds that each of them took it."""
+
     def run_started(self, number: int, configuration: Configuration, attempt: int, devices: tuple[str, ...]) -> None:
         """Say that the process of a run exists."""
 

@@ -27,6 +27,7 @@ _FIXED = (
     "started",
     "ended",
     "duration_s",
+    "sampler_s",
     "devices",
 )
 

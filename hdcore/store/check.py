@@ -6,6 +6,7 @@ Everything here works on a connection with ``mode=ro``, so a file that is refuse
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +21,8 @@ from hdcore.errors import HdcoreError, RefusedError, StoreError
 APPLICATION_ID = 0x68646372
 """``hdcr``; the bytes 68 to 71 of the file."""
 
-VERSION = 1
-"""``user_version`` of the schema in schema.sql."""
+VERSION = 2
+"""``user_version`` of a database on which all of schema.sql was run."""
 
 FULL_CHECK_BYTES = 64 << 20
 """Up to this size all pages are checked when a sweep is resumed; beyond it the tables that decide what runs.
@@ -161,7 +162,7 @@ def _has_wal(database: Path) -> bool:
 def check_schema(connection: sqlite3.Connection, name: str) -> None:
     """Refuse a database whose tables are not exactly ours: triggers, views and virtual tables are code."""
     found = set(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
-    ours = expected_schema()
+    ours = expected_schema(connection.execute("PRAGMA user_version").fetchone()[0])
     if found != ours:
         odd = sorted({repr(str(row[1])[:40]) for row in found ^ ours})
         raise RefusedError(
@@ -179,11 +180,23 @@ def schema_sql() -> str:
 
 
 @cache
-def expected_schema() -> frozenset[tuple[str, str, str, str | None]]:
-    """Rows of sqlite_master that schema.sql makes."""
+def schema_steps() -> tuple[tuple[str, ...], ...]:
+    """Statements of schema.sql by version: those of the first, then those that make each version of the one before.
+
+    A new database runs all of them, an old one those it lacks, so the two end with the same text in sqlite_master.
+    """
+    parts = re.split(r"^-- version \d+\n", schema_sql(), flags=re.MULTILINE)
+    return tuple(tuple(text.strip() for text in part.split(";") if text.strip()) for part in parts)
+
+
+@cache
+def expected_schema(version: int = VERSION) -> frozenset[tuple[str, str, str, str | None]]:
+    """Rows of sqlite_master in a database of a version."""
     memory = sqlite3.connect(":memory:")
     try:
-        memory.executescript(schema_sql())
+        for statements in schema_steps()[:version]:
+            for statement in statements:
+                memory.execute(statement)
         return frozenset(memory.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
     finally:
         memory.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hdcore.errors import StoreError
 from hdcore.store import queries
-from hdcore.store.check import APPLICATION_ID, VERSION, check_header, check_pages, check_schema, connect, schema_sql
+from hdcore.store.check import APPLICATION_ID, VERSION, check_header, check_pages, check_schema, connect, schema_steps
 from hdcore.typing import RunStatus
 
 
@@ -28,12 +28,12 @@ def make_database(database: Path, spec: str, sweep_id: str, *, is_slow: bool) ->
             raise StoreError(
                 f"{database} is on a file system without shared memory (journal mode {mode}); choose another root"
             )
-        statements = [text for text in schema_sql().split(";") if text.strip()]
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={VERSION}")
-        for statement in statements:
-            connection.execute(statement)
+        for statements in schema_steps():
+            for statement in statements:
+                connection.execute(statement)
         connection.execute(
             "INSERT INTO sweep VALUES (1, ?, ?, ?, NULL, ?, NULL, NULL)",
             (sweep_id, spec, RunStatus.QUEUED, time.time()),

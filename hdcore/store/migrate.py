@@ -5,9 +5,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Mapping
 
-from hdcore.store.check import VERSION
+from hdcore.store.check import VERSION, schema_steps
 
-STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {}
+
+def _add_sampler_time(connection: sqlite3.Connection) -> None:
+    for statement in schema_steps()[1]:
+        connection.execute(statement)
+
+
+STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _add_sampler_time}
 """Version -> step; version 1 is the first one."""
 
 

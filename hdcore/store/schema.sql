@@ -64,3 +64,5 @@ CREATE TABLE summary (
     highest_interval INTEGER,
     PRIMARY KEY (run, name)
 ) WITHOUT ROWID;
+-- version 2
+ALTER TABLE run ADD COLUMN sampler_s REAL;

@@ -33,7 +33,7 @@ from hdcore.store.records import StoredRun
 from hdcore.store.series import LiveRun
 from hdcore.typing import Configuration, RunStatus
 
-_ADD_RUN = "INSERT INTO run VALUES (?, ?, ?, NULL, 0, NULL, NULL, ?, NULL, NULL, NULL, '[]', NULL, NULL, 0, 0, 0)"
+_ADD_RUN = "INSERT INTO run VALUES (?, ?, ?, NULL, 0, NULL, NULL, ?, NULL, NULL, NULL, '[]', NULL, NULL, 0, 0, 0, ?)"
 _START_RUN = (
     "UPDATE run SET status = ?, reason = NULL, attempt = ?, devices = ?, started = ?, ended = NULL, duration_s = NULL,"
     " value = NULL, best_interval = NULL, exit_code = NULL, signal = NULL, report_offset = ?, dropped = 0,"
@@ -230,8 +230,13 @@ class Store:
             if not self._turns and (self._batch.has_statements or self._batch.is_full):
                 self.flush()
 
-    def add_runs(self, runs: Sequence[tuple[int, Configuration]]) -> None:
+    def add_runs(self, runs: Sequence[tuple[int, Configuration]], *, sampler_s: float | None = None) -> None:
         """Add Queued runs: number and configuration in one transaction.
+
+        Parameters
+        ----------
+        sampler_s : float or None
+            CPU seconds that the sampler took for each of them.
 
         Raises
         ------
@@ -242,7 +247,7 @@ class Store:
         for number, configuration in runs:
             if number != self._next:
                 raise StateError(f"run {number} was added where run {self._next} is the next one")
-            self._batch.add(_ADD_RUN, (number, queries.to_json(configuration), RunStatus.QUEUED, now))
+            self._batch.add(_ADD_RUN, (number, queries.to_json(configuration), RunStatus.QUEUED, now, sampler_s))
             self._queued.add(number)
             self._next += 1
         self._changed()

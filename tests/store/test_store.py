@@ -18,6 +18,7 @@ from hdcore.errors import InputError, RefusedError, StateError
 from hdcore.records import MetricRow, Reports
 from hdcore.store import Flag, Store, StoreReader
 from hdcore.store.batch import BATCH_ROWS
+from hdcore.store.check import VERSION
 from hdcore.typing import Goal, RunStatus
 
 NewStore = Callable[..., Store]
@@ -45,7 +46,7 @@ def test_a_new_sweep_is_queued_and_keeps_its_spec(store: Store, root: Path) -> N
 def test_the_database_says_whose_it_is_and_is_checkpointed_before_the_first_run(store: Store) -> None:
     header = (store.folder / "sweep.db").read_bytes()[:100]
     assert header[68:72] == b"hdcr"
-    assert struct.unpack(">I", header[60:64]) == (1,)
+    assert struct.unpack(">I", header[60:64]) == (VERSION,)
     assert header[18:20] == b"\2\2"  # WAL
     wal = store.folder / "sweep.db-wal"
     assert not wal.exists() or wal.stat().st_size == 0
