@@ -82,7 +82,11 @@ def history(space: str, kind: str, n: int) -> np.ndarray:
     d = len(space_of(space).columns)
     if kind == "random":
         return space_of(space).snap(rng.random((n, d)))
-    longest = REAL if not QUICK and space != "mixed" else round(2**0.5 * max(case.n for case in CASES))
+    longest = (
+        REAL
+        if not QUICK and space != "mixed"
+        else round(2**0.5 * max(case.n for case in CASES if case.space == space or QUICK))
+    )
     rows = real_run(space, longest)[:n]
     best = rows[np.argsort([objective(row) for row in rows])[:50]]
     more = best[rng.integers(len(best), size=n - len(rows))]
@@ -156,7 +160,10 @@ class Optuna:
 
 
 class ScikitOptimize:
-    """scikit-optimize's Gaussian process; it is fitted when a result is told, so that is part of a proposal."""
+    """scikit-optimize's Gaussian process; it is fitted when a result is told, so that is part of a proposal.
+
+    With 500 results one takes 20 s, with 1,000 minutes.
+    """
 
     def __init__(self, case: Case) -> None:
         import skopt
@@ -224,9 +231,9 @@ def test_optuna(benchmark, sampler, case):
         _compare(benchmark, Optuna(case, sampler), case)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.space != "mixed"], ids=str)
+@pytest.mark.parametrize("case", [case for case in CASES if case.space == "6" and case.n <= 500], ids=str)
 @pytest.mark.benchmark(group="CPU of one proposal", timer=process_time)
-@pytest.mark.timeout(3000)
+@pytest.mark.timeout(1200)
 def test_scikit_optimize(benchmark, case):
     pytest.importorskip("skopt")
     with warnings.catch_warnings():

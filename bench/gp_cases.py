@@ -38,7 +38,7 @@ class Case:
     n: int
 
     def __str__(self) -> str:
-        return f"d={self.space} n={self.n} {self.kind}" if self.space != "mixed" else f"10 mixed n={self.n} {self.kind}"
+        return f"{'d' * (self.space != 'mixed')}{self.space} n{self.n} {self.kind}"
 
 
 @cache
