@@ -11,15 +11,22 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
+from hdcore.errors import HdcoreError
+from hdcore.tracking.summary import summary
 from hdcore.typing import Goal, RunStatus
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hdcore.store import StoredRun, StoredSweep, StoreReader
 
 WHOLE_SERIES_ROWS = 250_000
-"""A sweep with more reports of its primary metric gives series of at most `THINNED_POINTS` each."""
+"""A sweep with more reports of its primary metric gives thinned series, of about `THINNED_ROWS` points in all."""
 
-THINNED_POINTS = 2_000
+THINNED_ROWS = 100_000
+
+THINNED_POINTS = range(20, 2_000)
+"""Of each series: never fewer, never more."""
 
 
 def display_time(seconds: float | None) -> str | None:
@@ -54,6 +61,37 @@ def best_run(reader: StoreReader, sweep: StoredSweep) -> StoredRun | None:
         key=lambda run: ((run.value or 0.0) * goal.sign, -run.number),
         default=None,
     )
+
+
+def is_driven(reader: StoreReader) -> bool:
+    """Return whether a living driver has the sweep."""
+    driver = reader.driver()
+    return driver is not None and driver.alive
+
+
+def list_entry(name: str, folder: Path) -> dict[str, Any]:
+    """Return one line of the list of sweeps; a sweep that cannot be read has an ``error`` instead."""
+    from hdcore.store import StoreReader
+
+    try:
+        with StoreReader.open(folder) as reader:
+            sweep = reader.sweep()
+            best = best_run(reader, sweep)
+            driven = is_driven(reader)
+    except HdcoreError as error:
+        return {"name": name, "error": str(error)}
+    return {
+        "name": name,
+        "id": sweep.sweep_id,
+        "status": present_status(sweep.status, driven).value,
+        "goal": sweep.spec.goal.value,
+        "primary_metric": sweep.spec.metric,
+        "runs": {status.value: sweep.counts.get(status, 0) for status in RunStatus},
+        "max_total_runs": sweep.spec.limits.max_total_runs,
+        "best_run": None if best is None else best.number,
+        "best_value": None if best is None else best.value,
+        "created": display_time(sweep.created),
+    }
 
 
 def sweep_head(sweep: StoredSweep, *, driven: bool) -> dict[str, Any]:
@@ -97,6 +135,8 @@ def run_entry(run: StoredRun, sweep_id: str, *, driven: bool) -> dict[str, Any]:
         "ended": display_time(run.ended),
         "duration_s": run.duration_s,
         "sampler_s": run.sampler_s,
+        "dropped_reports": run.dropped,
+        "dropped_log_bytes": run.log_dropped_bytes,
     }
 
 
@@ -107,17 +147,16 @@ def sweep_document(reader: StoreReader, *, only_run: int | None = None, points: 
     ----------
     reader : StoreReader
     only_run : int, optional
-        Leave the other runs out.
+        Leave the other runs out, and add what this one logged through MLflow, if anything.
     points : int, optional
         Most points a series; by default all of them, unless the sweep is very large.
     """
-    driver = reader.driver()
-    driven = driver is not None and driver.alive
+    driven = is_driven(reader)
     sweep = reader.sweep()
     best = best_run(reader, sweep)
     runs = reader.runs() if only_run is None else [reader.run(only_run)]
     if points is None and sum(run.primary.count for run in runs if run.primary is not None) > WHOLE_SERIES_ROWS:
-        points = THINNED_POINTS
+        points = max(THINNED_POINTS.start, min(THINNED_POINTS.stop, THINNED_ROWS // len(runs)))
     document = sweep_head(sweep, driven=driven)
     document["best_run"] = None if best is None else best.number
     document["runs"] = entries = []
@@ -128,6 +167,10 @@ def sweep_document(reader: StoreReader, *, only_run: int | None = None, points: 
             name: [[interval if step is None else step, value] for interval, step, value, *_ in rows]
             for name, rows in series.items()
         }
+        if only_run is not None:
+            logged = summary(reader.folder / "runs" / f"{run.number:04d}", entry["id"], run.attempt)
+            if logged is not None:
+                entry["mlflow"] = logged
         entries.append(entry)
     return document
 

@@ -247,7 +247,8 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
     is_report_spoiled : bool
         The script replaced or cut its report file instead of appending to it, so reports may be missing.
     is_excused : bool
-        It failed through no fault of its own (a GPU that was shared or is lost): it runs again, and that is no retry.
+        It failed through no fault of its own (a GPU that was shared or is lost, a machine without room for one more
+        process): it runs again, and that is no retry.
     """
 
     number: int

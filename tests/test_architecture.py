@@ -20,22 +20,26 @@ MAY_IMPORT = {
     "sampling": {"_native", "space", "history", "gp"},
     "policies": {"_native"},
     "engine": {"space", "sampling", "policies", "history"},
+    "importance": {"space"},
     "store": set(),
     "runtime": set(),
+    "tracking": {"runtime"},
+    "standins_mlflow": {"tracking"},
     "executors": {"_native", "runtime", "store.wire"},
     "command": set(),
-    "workspace": {"command"},
+    "workspace": {"command", "tracking"},
     "azure": {"space", "policies", "command"},
     "signals": set(),
     "observer": set(),
     "driver": {"engine", "store", "workspace", "observer", "signals"},
     "views": {"observer", "space"},
-    "document": {"store"},
+    "document": {"store", "tracking"},
     "sweep": {
-        "document", "driver", "engine", "executors", "observer", "policies", "sampling", "signals", "space",
-        "store", "workspace",
+        "document", "driver", "engine", "executors", "importance", "observer", "policies", "sampling", "signals",
+        "space", "store", "views", "workspace",
     },
-    "cli": {"azure", "document", "executors", "signals", "space", "store", "sweep", "views"},
+    "ui": {"document", "store", "sweep"},
+    "cli": {"azure", "document", "executors", "signals", "space", "store", "sweep", "tracking", "ui", "views"},
     "__main__": {"cli"},
     "_native": set(),
     "bindings": {"space", "sampling", "policies", "engine", "history"},
@@ -99,6 +103,9 @@ def test_a_kernel_belongs_to_one_subject() -> None:
 @pytest.mark.parametrize("path", files(), ids=lambda p: p.name)
 def test_nothing_that_was_stored_is_ever_executed(path: Path) -> None:
     forbidden_modules = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "torch"}
+    if path.parent.parent.name == "standins_mlflow":  # a script's own `log_model`, in the script's own process
+        forbidden_modules.remove("joblib")
+        assert "joblib.load" not in path.read_text(encoding="utf-8")
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             assert not {alias.name.split(".")[0] for alias in node.names} & forbidden_modules

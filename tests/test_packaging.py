@@ -36,6 +36,8 @@ def test_a_wheel_built_from_the_sdist_runs_in_a_fresh_environment(tmp_path: Path
     assert "hdcore/py.typed" in names
     assert "hdcore/store/schema.sql" in names
     assert "hdcore/bindings/__init__.py" in names
+    stand_in = source / "hdcore" / "standins_mlflow"
+    assert {str(path.relative_to(source)) for path in stand_in.rglob("*") if path.is_file()} <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "bench/", "ext/"))]
 
     run(python, "-m", "pip", "install", "-q", wheel, cwd=tmp_path)

@@ -25,9 +25,11 @@ _COMMANDS = {
     "list": ("hdcore.cli.show", "List the sweeps."),
     "show": ("hdcore.cli.show", "Show a sweep and its runs."),
     "best": ("hdcore.cli.show", "Show the best run of a sweep."),
+    "importance": ("hdcore.cli.importance", "Show which parameters matter."),
     "logs": ("hdcore.cli.logs", "Print what a run wrote."),
     "export": ("hdcore.cli.export", "Write the runs of a sweep as CSV, JSON or Parquet."),
     "validate": ("hdcore.cli.validate", "Check a sweep file; nothing is run or created."),
+    "ui": ("hdcore.cli.ui", "Show the sweeps in a browser."),
     "devices": ("hdcore.cli.devices", "List the GPUs and CPUs that runs can use."),
 }
 _INTERNAL_ERROR = 70  # EX_SOFTWARE: a bug of ours, none of the documented outcomes
@@ -100,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        _forget_stdout()
+        forget_stdout()
     sys.exit(code)
 
 
@@ -133,7 +135,7 @@ def _tell(error: Exception) -> int:
     if isinstance(error, click.Abort):
         return 130
     if isinstance(error, BrokenPipeError):
-        _forget_stdout()
+        forget_stdout()
         return 0  # `hdcore list | head`: the reader has what it wanted
     code, line = describe(error)
     _complain(line)
@@ -171,6 +173,6 @@ def _complain(line: str) -> None:
         pass  # nobody listens
 
 
-def _forget_stdout() -> None:
-    # The interpreter flushes stdout once more at exit; give it a place where that works.
+def forget_stdout() -> None:
+    """Nobody reads stdout any more: give the flush at the interpreter's exit a place where it works."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hdcore.cli.common import common_options, is_terminal, json_option, write
+from hdcore.cli.common import common_options, json_option, write
+from hdcore.cli.main import forget_stdout
 from hdcore.errors import InputError, StoreError
 from hdcore.typing import RunStatus
-from hdcore.views.text import printable
+from hdcore.views.text import can_draw, printable
 
 if TYPE_CHECKING:
     from hdcore.executors.base import Executor
@@ -207,8 +208,11 @@ def _drive(
         from hdcore.store import find_root
         from hdcore.views.plain import summary
 
-        for line in summary(view, root=None if root == find_root() else root):
-            write(line)
+        try:
+            for line in summary(view, root=None if root == find_root() else root):
+                write(line)
+        except OSError:  # nobody reads any more; the exit code still tells how it went
+            forget_stdout()
     if status is RunStatus.QUEUED and stop.first is not None:
         return stop.exit_code
     failed = view.count[RunStatus.FAILED]
@@ -221,8 +225,7 @@ def _view(no_live: bool, as_json: bool) -> Progress:
 
     if as_json:
         return PlainView(lambda line: None, _warn)
-    is_plain = os.environ.get("TERM") == "dumb" or "utf" not in (sys.stdout.encoding or "").lower()
-    if no_live or is_plain or not is_terminal():
+    if no_live or not can_draw(sys.stdout):
         return PlainView(write, _warn)
     from hdcore.views.live import LiveView
 

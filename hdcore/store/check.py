@@ -21,7 +21,7 @@ from hdcore.errors import HdcoreError, RefusedError, StoreError
 APPLICATION_ID = 0x68646372
 """``hdcr``; the bytes 68 to 71 of the file."""
 
-VERSION = 2
+VERSION = 3
 """``user_version`` of a database on which all of schema.sql was run."""
 
 FULL_CHECK_BYTES = 64 << 20
@@ -30,7 +30,7 @@ FULL_CHECK_BYTES = 64 << 20
 Measured: 0.17 s for 26 MB (10,000 runs, a million reports); a sweep of 10,000 runs has to start in 2 s."""
 
 _MAGIC = b"SQLite format 3\0"
-_TABLES_THAT_DECIDE = ("sweep", "run", "name", "summary")
+_TABLES_THAT_DECIDE = ("sweep", "run", "name", "summary", "curve", "death")
 
 
 def connect(
@@ -90,7 +90,9 @@ def store_error(name: str, error: sqlite3.Error) -> StoreError:
             f"sweep {name!r}: the disk failed ({word}); check it and its free space, then `hdcore resume {name}`"
         )
     if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return StoreError(f"sweep {name!r}: another program keeps its database locked; end that program and try again")
+        return StoreError(
+            f"sweep {name!r}: another program keeps its database locked; end that program, then `hdcore resume {name}`"
+        )
     if kind in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
         return StoreError(
             f"sweep {name!r}: its database cannot be opened ({_first_line(error)}); check the rights of its folder"
@@ -207,7 +209,8 @@ def check_pages(connection: sqlite3.Connection, database: Path) -> None:
     if database.stat().st_size <= FULL_CHECK_BYTES:
         pragmas = ["PRAGMA integrity_check(1)"]
     else:
-        pragmas = [f"PRAGMA integrity_check({table})" for table in _TABLES_THAT_DECIDE]
+        there = {row[2] for row in expected_schema(connection.execute("PRAGMA user_version").fetchone()[0])}
+        pragmas = [f"PRAGMA integrity_check({table})" for table in _TABLES_THAT_DECIDE if table in there]
     for pragma in pragmas:
         found = connection.execute(pragma).fetchone()[0]
         if found != "ok":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -116,6 +117,11 @@ class StoreReader:
         """
         with translated(self.folder.name):
             return queries.read_series(self._connection, number, names, most)
+
+    def curves(self) -> dict[int, array[float]]:
+        """Return all reports of the primary metric, run -> values by interval; NaN and infinities as reported."""
+        with translated(self.folder.name):
+            return queries.read_all_curves(self._connection, self._metric())
 
     def notes(self, number: int) -> dict[str, list[Note]]:
         """Return the texts that a run reported, name -> list of (ordinal, step or None, text)."""

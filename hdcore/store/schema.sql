@@ -65,4 +65,16 @@ CREATE TABLE summary (
     PRIMARY KEY (run, name)
 ) WITHOUT ROWID;
 -- version 2
+CREATE TABLE curve (
+    name INTEGER NOT NULL,
+    run INTEGER NOT NULL,
+    piece INTEGER NOT NULL,
+    reports BLOB NOT NULL,
+    PRIMARY KEY (name, run, piece)
+) WITHOUT ROWID;
+CREATE TABLE death (
+    run INTEGER PRIMARY KEY,
+    count INTEGER NOT NULL
+);
+-- version 3
 ALTER TABLE run ADD COLUMN sampler_s REAL;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +19,11 @@ from hdcore.store.catalog import (
     check_name,
     check_new_name,
     check_root,
+    draft_folder,
     make_private,
     make_root,
     note_order,
+    remove_drafts,
     sweeps_folder,
 )
 from hdcore.store.check import damaged, translated
@@ -46,8 +49,13 @@ _FINISH_RUN = (
 _FORGET = (
     "DELETE FROM metric WHERE run = ?1 AND name IN (SELECT name FROM summary WHERE run = ?1)",
     "DELETE FROM note WHERE run = ?1 AND name IN (SELECT name FROM summary WHERE run = ?1)",
+    "DELETE FROM curve WHERE run = ?1 AND name IN (SELECT name FROM summary WHERE run = ?1)",
     "DELETE FROM summary WHERE run = ?1",
 )
+
+MOST_DEATHS = 25
+"""Of drivers, while one run ran. A run that takes its driver along each time must not keep the sweep from its end; but
+drivers are killed for other reasons too, and long runs are there each time."""
 
 
 class Store:
@@ -56,9 +64,10 @@ class Store:
     Made by `create` or `open`, which take the sweep's lock; `close` frees it. All calls come from one thread of one
     process; a forked child must not use it.
 
-    Changes of state are on their way to the disk when the call returns, and those of one `turn` when it ends; the
-    commit that finishes a run has been synced. Reports are collected and committed after 250 ms or 1,000 rows, and
-    with any change of state. What is committed together is visible together.
+    Changes of state are committed when the call returns, and those of one `turn` when it ends: no death of a process
+    undoes them. A commit that finishes a run is synced against power cuts beside the driver's work, the one that ends
+    the sweep before it returns. Reports are collected and committed after 250 ms or 1,000 rows, and with any change of
+    state. What is committed together is visible together.
 
     Every method that writes raises StoreError if the disk is full or fails, in one line for the user. After a full
     disk the reserve is given up and what was pending is tried once more, so that the history is whole to the last
@@ -72,6 +81,8 @@ class Store:
         ``ROOT/sweeps/NAME``, absolute.
     requeued : tuple of int
         Runs that a dead driver had left Running, now Queued; filled by `open`.
+    given_up : tuple of int
+        Those that did not get another start, because so many drivers died under them, now Failed.
     warning : str or None
         One line that the user should see (a network file system).
     """
@@ -98,6 +109,7 @@ class Store:
         self._next = self._connection.execute("SELECT count(*) FROM run").fetchone()[0]
         self._queued: set[int] = set()
         self.requeued: tuple[int, ...] = ()
+        self.given_up: tuple[int, ...] = ()
 
     # ------------------------------------------------------------------ opening
 
@@ -126,7 +138,8 @@ class Store:
             check_room(root)
             text = queries.spec_to_json(spec)
             sweeps = make_root(root)
-            draft = sweeps / f".{os.urandom(6).hex()}.new"
+            remove_drafts(sweeps)
+            draft = draft_folder(sweeps)
             make_private(draft)
             lock = None
             try:
@@ -199,11 +212,24 @@ class Store:
             (RunStatus.QUEUED, RunStatus.RUNNING),
         ).fetchall()
         self._queued = {number for number, _ in rows}
-        self.requeued = tuple(number for number, status in rows if status == RunStatus.RUNNING)
+        orphans = [number for number, status in rows if status == RunStatus.RUNNING]
+        deaths = dict(self._connection.execute("SELECT run, count FROM death"))
+        self.given_up = tuple(number for number in orphans if deaths.get(number, 0) + 1 >= MOST_DEATHS)
+        self.requeued = tuple(number for number in orphans if number not in self.given_up)
         highest = self._connection.execute("SELECT max(number) FROM run").fetchone()[0]
         if self._next != (0 if highest is None else highest + 1):
             raise damaged(self._name, "run numbers have gaps")
         with self.turn():
+            for number in orphans:
+                self._batch.add(
+                    "INSERT INTO death VALUES (?, 1) ON CONFLICT (run) DO UPDATE SET count = count + 1", (number,)
+                )
+            for number in self.given_up:
+                reason = f"its driver died {MOST_DEATHS} times while it ran; it is not started again"
+                [run] = queries.read_runs(self._connection, self.spec.metric, number)
+                best = None if run.primary is None else run.primary.best(self.spec.goal)
+                interval = None if run.primary is None else run.primary.best_interval(self.spec.goal)
+                self.finish_run(number, RunStatus.FAILED, reason=reason, value=best, interval=interval, at=time.time())
             for number in self.requeued:
                 self._batch.add(
                     "UPDATE run SET status = ?, reason = ? WHERE number = ?",
@@ -327,7 +353,7 @@ class Store:
         dropped: int = 0,
         log_dropped_bytes: int = 0,
     ) -> None:
-        """End a Queued or Running run, together with all its reports; synced to the disk before the commit returns.
+        """End a Queued or Running run, together with all its reports; the commit is synced as soon as the disk can.
 
         Parameters
         ----------
@@ -347,6 +373,7 @@ class Store:
             self._queued.discard(number)
         else:
             self._batch.take_over(number, run)
+            self._batch.add_pieces(number, run.series.values())
         if value is not None and value - value != 0.0:
             value = interval = None
         self._batch.add(
@@ -370,7 +397,7 @@ class Store:
         """Set the status of the sweep: RUNNING notes the first start, a terminal one the end, QUEUED is 'stopped'."""
         if status.is_terminal:
             self._batch.add("UPDATE sweep SET status = ?, reason = ?, ended = ?", (status, reason, at))
-            self._batch.must_sync = True
+            self._batch.must_wait = True
         else:
             self._batch.add(
                 "UPDATE sweep SET status = ?, reason = ?, ended = NULL, started = coalesce(started, ?)",
@@ -386,6 +413,7 @@ class Store:
         now : float
             Monotonic seconds. The wait is counted from the first call after the first report.
         """
+        self._batch.check()
         if self._batch.is_empty:
             self._waiting_since = None
         elif self._waiting_since is None:
@@ -426,17 +454,20 @@ class Store:
         with translated(self._name):
             return queries.read_runs(self._connection, self.spec.metric)
 
-    def reports_of_primary(self) -> Iterator[tuple[int, float]]:
-        """Yield (run, value) for each stored report of the primary metric, by run and interval.
+    def curves(self) -> dict[int, array[float]]:
+        """Return the reports of the primary metric of each run that has any, by number and interval.
 
         NaN and infinities come back as they were reported; texts are no intervals. Runs that wait to be started again
         are left out, since their reports are dropped then.
         """
         self.flush()
         with translated(self._name):
-            for number, value in queries.read_primary(self._connection, self.spec.metric):
-                if number not in self._queued:
-                    yield number, value
+            curves = queries.read_curves(self._connection, self.spec.metric)
+        for number, run in self._live.items():
+            series = run.series.get(self.spec.metric)
+            if series is not None and series.values:
+                curves[number] = curves.get(number, array("d")) + series.values
+        return {number: values for number, values in curves.items() if number not in self._queued}
 
     # ------------------------------------------------------------------ inside
 

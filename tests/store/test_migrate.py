@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from pathlib import Path
 
 import pytest
-from store.support import fill
+from store.support import add, fill, losses, start
 
 from hdcore.store import Store, StoreReader
 from hdcore.store.check import VERSION, expected_schema, schema_steps
 from hdcore.store.migrate import STEPS, migrate
+from hdcore.typing import RunStatus
 
 
 @pytest.fixture
@@ -53,25 +55,64 @@ def test_a_step_that_fails_undoes_all(connection: sqlite3.Connection) -> None:
     connection.close()
 
 
-def test_a_store_of_version_1_is_read_as_it_is_and_migrated_by_its_next_driver(store: Store, root: Path) -> None:
+def make_version_1(database: Path) -> None:
+    """Take out what later versions brought."""
+    connection = sqlite3.connect(database, isolation_level=None)
+    connection.execute("ALTER TABLE run DROP COLUMN sampler_s")
+    connection.execute("DROP TABLE curve")
+    connection.execute("DROP TABLE death")
+    connection.execute("PRAGMA user_version=1")
+    assert tables(connection) == expected_schema(1)
+    connection.close()
+
+
+def tables(connection: sqlite3.Connection) -> set[tuple[str, str, str, str | None]]:
+    return set(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
+
+
+def test_a_store_of_version_1_is_read_as_it_is_and_gets_its_curves_when_it_is_resumed(
+    store: Store, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hdcore.store.migrate.PIECE_VALUES", 3)
+    add(store, 4)
+    for number, values in enumerate([[1.0, math.inf, 3.0, -math.inf, 5.0], [7.0], [9.0, 10.0]]):
+        start(store, number)
+        store.add_reports(losses(number, values))
+        store.add_reports(losses(number, [0.25], name="accuracy"))
+    store.finish_run(0, RunStatus.COMPLETED, value=1.0, interval=1, at=1.0)
+    store.finish_run(1, RunStatus.FAILED, at=1.0)
+    store.finish_run(3, RunStatus.CANCELED, at=1.0)
+    before = store.runs()
+    store.close()
+    make_version_1(store.folder / "sweep.db")
+    with StoreReader.open(store.folder) as reader:
+        assert reader.runs() == before
+        assert len(reader.series(0)["loss"]) == 5
+    with Store.open(root, "s1") as again:
+        assert {number: list(values) for number, values in again.curves().items()} == {
+            0: [1.0, math.inf, 3.0, -math.inf, 5.0],
+            1: [7.0],
+        }
+        assert again.runs()[:2] == before[:2]
+        assert version(again._connection) == VERSION
+    with StoreReader.open(store.folder) as reader:
+        assert [run.status for run in reader.runs()] == ["Completed", "Failed", "Queued", "Canceled"]
+
+
+def test_a_store_that_does_not_know_the_samplers_time_is_read_and_learns_it_when_it_is_resumed(
+    store: Store, root: Path
+) -> None:
     fill(store, 3)
     before = store.runs()
     store.close()
-    database = store.folder / "sweep.db"
-    with sqlite3.connect(database) as old:
-        old.execute("ALTER TABLE run DROP COLUMN sampler_s")
-        old.execute("PRAGMA user_version=1")
-        assert set(old.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")) == expected_schema(1)
-    old.close()
+    make_version_1(store.folder / "sweep.db")
     with StoreReader.open(store.folder) as reader:
         assert reader.runs() == before
         assert reader.sweep().sampler_s_per_run is None
     with Store.open(root, "s1") as again:
         again.add_runs([(3, {"lr": 0.5}), (4, {"lr": 0.6})], sampler_s=0.25)
         assert [run.sampler_s for run in again.runs()] == [None] * 3 + [0.25] * 2
+        assert tables(again._connection) == expected_schema()
     with StoreReader.open(store.folder) as reader:
         assert reader.sweep().sampler_s_per_run == 0.25
         assert reader.runs()[:3] == before
-    new = sqlite3.connect(database)
-    assert set(new.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")) == expected_schema()
-    new.close()
