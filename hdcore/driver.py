@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 import msgspec
 
 from hdcore.engine import Optimizer
+from hdcore.engine.warm_start import add_earlier_runs
 from hdcore.errors import ExecutorError, HdcoreError, NoRoomError, StoreError
 from hdcore.observer import EndedRun, Observer
-from hdcore.records import Event, Launch, Reports, RunEnd, RunStarted, SweepSpec
+from hdcore.records import EarlierRun, Event, Launch, Reports, RunEnd, RunStarted, SweepSpec
 from hdcore.signals import StopSignals
 from hdcore.store import ControlReader
 from hdcore.typing import Configuration, RunStatus
@@ -132,9 +133,15 @@ def drive(
         control.close()
 
 
-def restore_optimizer(spec: SweepSpec, runs: Sequence[StoredRun], curves: Mapping[int, Sequence[float]]) -> Optimizer:
+def restore_optimizer(
+    spec: SweepSpec,
+    runs: Sequence[StoredRun],
+    curves: Mapping[int, Sequence[float]],
+    earlier: Sequence[tuple[str, EarlierRun]] = (),
+) -> Optimizer:
     """Rebuild the engine of a stored sweep; runs that are not finished are pending and without reports."""
     optimizer = Optimizer(spec.space, sampler=spec.sampler, goal=spec.goal, policy=spec.policy, seed=spec.seed)
+    add_earlier_runs(optimizer, earlier)
     for run in runs:
         if run.status.is_terminal:
             value = math.nan if run.value is None else run.value
@@ -169,7 +176,6 @@ class _Driver:
         self.count = dict.fromkeys(RunStatus, 0)
         self.names_seen: set[str] = set()
         self.has_primary = False  # the primary metric was reported at least once
-        self.mismatch_told = False
         self.spoiled_told = False
         self.refused_told = False
         self.last_words: str | None = None  # why no run is started any more; None while the sweep goes on
@@ -180,7 +186,8 @@ class _Driver:
         runs = store.runs()
         curves = store.curves()
         self.has_primary = bool(curves)
-        self.optimizer = restore_optimizer(self.spec, runs, curves)
+        self.mismatch_told = not self.spec.metric  # a step of a pipeline that has none
+        self.optimizer = restore_optimizer(self.spec, runs, curves, store.earlier_runs())
         self.asked = len(runs)
         for run in runs:
             if run.status.is_terminal:
@@ -192,6 +199,9 @@ class _Driver:
             observer.notice(store.warning)
         for number in store.given_up:
             observer.notice(f"run {number}: {runs[number].reason}")
+        if not any(run.attempt for run in runs):
+            for parent in store.parents():
+                observer.started_from(parent)
 
     # ------------------------------------------------------------------ the loop
 
@@ -493,12 +503,13 @@ class _Driver:
 
 
 def _workspace_of(store: Store) -> Prepare:
-    from hdcore.workspace import prepare_run
+    from hdcore.workspace import prepare_run, resumed_folder
 
     spec, folder, sweep_id = store.spec, store.folder, store.sweep_id
 
     def prepare(number: int, attempt: int, configuration: Configuration) -> Launch:
-        return prepare_run(spec, folder, number, attempt, configuration, sweep_id=sweep_id)
+        resumed = resumed_folder(folder, number) if number < len(spec.resume_runs) else None
+        return prepare_run(spec, folder, number, attempt, configuration, sweep_id=sweep_id, resume_from=resumed)
 
     return prepare
 

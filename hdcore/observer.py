@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hdcore.records import SweepSpec
+from hdcore.records import Parent, SweepSpec
 from hdcore.typing import Configuration, RunStatus
 
 if TYPE_CHECKING:
@@ -54,6 +54,9 @@ class Observer:
 
     def runs_proposed(self, count: int, sampler_s: float) -> None:
         """Say that the sampler proposed runs, and the CPU seconds that each of them took it."""
+
+    def started_from(self, parent: Parent) -> None:
+        """Say that a new sweep has taken over runs of an earlier one."""
 
     def run_started(self, number: int, configuration: Configuration, attempt: int, devices: tuple[str, ...]) -> None:
         """Say that the process of a run exists."""

@@ -19,7 +19,12 @@ from hdcore.records import InputSpec, Limits, SweepSpec
 from hdcore.typing import Goal
 
 _REMOTE = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]+)://|azureml:|git\+")
-_OVERRIDES = frozenset(("name", "seed", "max_concurrent", "max_runs", "executor", "preload"))
+_OVERRIDES = frozenset(
+    (
+        *("name", "seed", "max_concurrent", "max_runs", "executor", "preload"),
+        *("resume_from", "resume_runs", "resume_rename", "resume_defaults"),
+    )
+)
 
 
 def load_sweep(
@@ -38,8 +43,8 @@ def load_sweep(
         Local paths (or values, for literal inputs) that replace inputs of the file, by name; relative to the working
         directory.
     overrides : mapping, optional
-        What the command line sets: ``name``, ``seed``, ``max_concurrent``, ``max_runs``, ``executor``, ``preload``.
-        A value of None counts as not given.
+        What the command line sets: ``name``, ``seed``, ``max_concurrent``, ``max_runs``, ``executor``, ``preload``,
+        and the four keys that begin with ``resume_``. A value of None, or one that is empty, counts as not given.
 
     Returns
     -------
@@ -102,13 +107,19 @@ def legal_name(text: str) -> str:
 def _specification(path: Path, local_inputs: Mapping[str, str], overrides: Mapping[str, Any]) -> SweepSpec:
     data = read_file(path)
     _check_type(data)
+    return sweep_of(data, path, local_inputs, overrides)
+
+
+def sweep_of(
+    data: dict[str, Any], path: Path, local_inputs: Mapping[str, str], overrides: Mapping[str, Any]
+) -> SweepSpec:
+    """Return what a mapping with the keys of a sweep file specifies; `path` is the file that it stands in."""
     mapping(data, "", schema.SWEEP_KEYS)
     folder = Path(os.path.abspath(path)).parent
     warnings: list[str] = []
 
     name = None if data.get("name") is None and "name" not in data else schema.read_name(data["name"])
-    labels = {key: optional_text(data, key) for key in ("display_name", "experiment_name", "description", "$schema")}
-    schema.read_scalars(data.get("properties"), "properties")
+    labels = read_labels(data)
     schema.ignored_sections(
         data,
         "",
@@ -123,21 +134,12 @@ def _specification(path: Path, local_inputs: Mapping[str, str], overrides: Mappi
     metric, goal = schema.read_objective(required(data, "objective", "", "write goal and primary_metric"))
     limits = schema.read_limits(required(data, "limits", "", "write at least max_total_trials"))
     policy = schema.read_policy(data.get("early_termination"))
-    given_inputs = schema.read_inputs(data.get("inputs"))
-    outputs = schema.read_outputs(data.get("outputs"))
     block = schema.read_hdcore(data.get("hdcore"))
+    _extend_policy(policy, block)
     trial = required(data, "trial", "", "write the command that trains once, trial: {command: …}")
-    base = folder
-    if is_component(trial):
-        component = read_component(trial, folder, searched=space, given=given_inputs)
-        trial, base = component.trial, component.folder
-        given_inputs = {**component.inputs, **given_inputs}
-        outputs = {**component.outputs, **outputs}
-    mapping(trial, "trial", schema.TRIAL_KEYS)
-    command, code, variables = _read_trial(trial, base, warnings)
-    shell = block.get("shell", "auto")
-    _check_command(command, shell, space, given_inputs, outputs, warnings)
-    _check_instances(data, trial, warnings)
+    execution = read_execution(
+        trial, data, folder, searched=space, shell=block.get("shell", "auto"), given=local_inputs, warnings=warnings
+    )
 
     seed = chosen_seed(sampler_seed, block.pop("seed", None), overrides.get("seed"))
     limits, block = apply_overrides(limits, block, overrides)
@@ -151,20 +153,80 @@ def _specification(path: Path, local_inputs: Mapping[str, str], overrides: Mappi
         limits=limits,
         sampler=sampler,
         policy=policy,
-        command=command,
-        code=code,
-        inputs=_localise(given_inputs, local_inputs, folder),
-        outputs=outputs,
-        environment=variables,
         seed=seed,
-        display_name=labels["display_name"],
-        experiment_name=labels["experiment_name"],
-        description=labels["description"],
-        tags=schema.read_scalars(data.get("tags"), "tags"),
         source=os.path.abspath(path),
         warnings=tuple(warnings),
+        **execution,
+        **labels,
         **block,
     )
+
+
+def _extend_policy(policy: dict[str, Any] | None, block: dict[str, Any]) -> None:
+    """Move options of policies that Azure's files do not have from the ``hdcore`` block to the policy."""
+    for key, default, has_it in (
+        ("population", "all", policy is not None),
+        ("exclude_finished_jobs", False, policy is not None and policy["name"] == "TruncationSelection"),
+    ):
+        value = block.pop(key, default)
+        if value == default:
+            continue
+        if policy is None or not has_it:
+            refuse(f"hdcore.{key}", "is for a policy that early_termination does not name")
+        policy["properties"][key] = value
+
+
+def read_labels(data: dict[str, Any]) -> dict[str, Any]:
+    """Return what a job says about itself, as keyword arguments of a specification."""
+    optional_text(data, "$schema")
+    schema.read_scalars(data.get("properties"), "properties")
+    labels: dict[str, Any] = {
+        key: optional_text(data, key) for key in ("display_name", "experiment_name", "description")
+    }
+    return {**labels, "tags": schema.read_scalars(data.get("tags"), "tags")}
+
+
+def read_execution(
+    trial: Any,
+    data: dict[str, Any],
+    folder: Path,
+    *,
+    searched: Mapping[str, Any],
+    shell: bool | str,
+    given: Mapping[str, str],
+    warnings: list[str],
+) -> dict[str, Any]:
+    """Return what a run executes, as keyword arguments of a specification.
+
+    Parameters
+    ----------
+    trial : mapping or str
+        As in a sweep file: the command and what belongs to it, or the path of a component.
+    data : mapping
+        The job, for its inputs and outputs.
+    searched : mapping
+        The search space.
+    given : mapping
+        Local paths or values of inputs.
+    """
+    inputs, outputs = schema.read_inputs(data.get("inputs")), schema.read_outputs(data.get("outputs"))
+    base = folder
+    if is_component(trial):
+        component = read_component(trial, folder, searched=searched, given=inputs)
+        trial, base = component.trial, component.folder
+        inputs = {**component.inputs, **inputs}
+        outputs = {**component.outputs, **outputs}
+    mapping(trial, "trial", schema.TRIAL_KEYS)
+    command, code, variables = _read_trial(trial, base, warnings)
+    _check_command(command, shell, searched, inputs, outputs, warnings)
+    _check_instances(data, trial, warnings)
+    return {
+        "command": command,
+        "code": code,
+        "inputs": _localise(inputs, given, folder),
+        "outputs": outputs,
+        "environment": variables,
+    }
 
 
 def _check_type(data: dict[str, Any]) -> None:
@@ -176,7 +238,7 @@ def _check_type(data: dict[str, Any]) -> None:
     if isinstance(kind, str) and kind.lower() == "sweep":
         return
     if kind == "pipeline":
-        refuse("type", "is 'pipeline'; hdcore runs a single sweep, put the pipeline's sweep step into its own file")
+        refuse("type", "is 'pipeline'; `hdcore run` takes it, here a file with 'type: sweep' is needed")
     if kind == "command":
         what = "a component" if "inputs" in data and "trial" not in data else "a command job"
         refuse("type", f"is 'command', which makes this {what}; a sweep file has 'type: sweep'")
@@ -311,6 +373,13 @@ def apply_overrides(
         modules = overrides["preload"]
         modules = [m.strip() for m in modules.split(",")] if isinstance(modules, str) else list(modules)
         block["preload"] = schema.read_modules(modules, "--preload")
+    if overrides.get("resume_from"):
+        block["resume_from"] = schema.read_sweep_names(list(overrides["resume_from"]), "--resume-from")
+    if overrides.get("resume_runs"):
+        block["resume_runs"] = schema.read_run_names(list(overrides["resume_runs"]), "--resume-run")
+    for key in ("resume_rename", "resume_defaults"):
+        if overrides.get(key):
+            block[key] = {**block.get(key, {}), **overrides[key]}
     return (
         Limits(
             max_total_runs=total,

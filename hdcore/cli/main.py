@@ -19,7 +19,7 @@ from hdcore.errors import HdcoreError, InputError
 from hdcore.views.text import printable
 
 _COMMANDS = {
-    "run": ("hdcore.cli.run", "Run a sweep file, or a script with --param options."),
+    "run": ("hdcore.cli.run", "Run a sweep file, a pipeline, or a script with --param options."),
     "resume": ("hdcore.cli.run", "Go on with a stopped or crashed sweep."),
     "cancel": ("hdcore.cli.cancel", "Cancel a sweep or one of its runs."),
     "list": ("hdcore.cli.show", "List the sweeps."),
@@ -28,6 +28,7 @@ _COMMANDS = {
     "importance": ("hdcore.cli.importance", "Show which parameters matter."),
     "logs": ("hdcore.cli.logs", "Print what a run wrote."),
     "export": ("hdcore.cli.export", "Write the runs of a sweep as CSV, JSON or Parquet."),
+    "import": ("hdcore.cli.importing", "Store a CSV file, an Optuna study or an MLflow experiment as a sweep."),
     "validate": ("hdcore.cli.validate", "Check a sweep file; nothing is run or created."),
     "ui": ("hdcore.cli.ui", "Show the sweeps in a browser."),
     "devices": ("hdcore.cli.devices", "List the GPUs and CPUs that runs can use."),

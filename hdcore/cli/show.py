@@ -142,7 +142,9 @@ def _show_sweep(reader: StoreReader, most: int | None) -> None:
         policy_line(spec.policy),
         f"seed {spec.seed}",
     ]
-    write(" · ".join(about))
+    write(" · ".join(about) if spec.metric else "one run of a command")
+    for parent in reader.parents():
+        write(f"started from {printable(parent.line)}")
     write(_count_line(runs, sweep, driven))
     best = best_run(reader, sweep)
     if best is not None:

@@ -21,7 +21,7 @@ from hdcore.errors import HdcoreError, RefusedError, StoreError
 APPLICATION_ID = 0x68646372
 """``hdcr``; the bytes 68 to 71 of the file."""
 
-VERSION = 3
+VERSION = 4
 """``user_version`` of a database on which all of schema.sql was run."""
 
 FULL_CHECK_BYTES = 64 << 20
@@ -163,8 +163,9 @@ def _has_wal(database: Path) -> bool:
 
 def check_schema(connection: sqlite3.Connection, name: str) -> None:
     """Refuse a database whose tables are not exactly ours: triggers, views and virtual tables are code."""
+    version = min(connection.execute("PRAGMA user_version").fetchone()[0], VERSION)
     found = set(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
-    ours = expected_schema(connection.execute("PRAGMA user_version").fetchone()[0])
+    ours = expected_schema(version)
     if found != ours:
         odd = sorted({repr(str(row[1])[:40]) for row in found ^ ours})
         raise RefusedError(
@@ -193,7 +194,7 @@ def schema_steps() -> tuple[tuple[str, ...], ...]:
 
 @cache
 def expected_schema(version: int = VERSION) -> frozenset[tuple[str, str, str, str | None]]:
-    """Rows of sqlite_master in a database of a version."""
+    """Rows of sqlite_master that a store of a version has."""
     memory = sqlite3.connect(":memory:")
     try:
         for statements in schema_steps()[:version]:

@@ -13,9 +13,19 @@ from hdcore.store.series import PIECE_VALUES, pack
 from hdcore.typing import RunStatus
 
 
+def _change_schema(version: int) -> Callable[[sqlite3.Connection], None]:
+    """Return the step to a version that only has more tables or columns."""
+
+    def step(connection: sqlite3.Connection) -> None:
+        for statement in schema_steps()[version - 1]:
+            connection.execute(statement)
+
+    return step
+
+
 def _add_curves(connection: sqlite3.Connection) -> None:
     """1 to 2: the metrics of ended runs stand as packed doubles beside their rows; deaths of drivers are counted."""
-    _change_schema(connection, 2)
+    _change_schema(2)(connection)
     ended = {
         number
         for number, status in connection.execute("SELECT number, status FROM run")
@@ -30,17 +40,7 @@ def _add_curves(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT INTO curve VALUES (?, ?, ?, ?)", row)
 
 
-def _add_sampler_time(connection: sqlite3.Connection) -> None:
-    """2 to 3: what the sampler took to propose a run."""
-    _change_schema(connection, 3)
-
-
-def _change_schema(connection: sqlite3.Connection, to: int) -> None:
-    for statement in schema_steps()[to - 1]:
-        connection.execute(statement)
-
-
-STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _add_curves, 2: _add_sampler_time}
+STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _add_curves, 2: _change_schema(3), 3: _change_schema(4)}
 """Version -> step; version 1 is the first one."""
 
 

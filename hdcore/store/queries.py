@@ -104,8 +104,8 @@ def read_sweep(connection: sqlite3.Connection) -> StoredSweep:
 
 
 def _sampler_column(connection: sqlite3.Connection) -> str:
-    """Expression for a run's `sampler_s`; stores before version 3, which only a driver migrates, do not know it."""
-    return "sampler_s" if connection.execute("PRAGMA user_version").fetchone()[0] >= 3 else "NULL"
+    """Expression for a run's `sampler_s`; stores before version 4, which only a driver migrates, do not know it."""
+    return "sampler_s" if connection.execute("PRAGMA user_version").fetchone()[0] >= 4 else "NULL"
 
 
 def read_runs(connection: sqlite3.Connection, primary: str, number: int | None = None) -> list[StoredRun]:
@@ -155,6 +155,8 @@ def read_reports(connection: sqlite3.Connection) -> Iterator[tuple[int, int, flo
 def read_curves(connection: sqlite3.Connection, primary: str) -> dict[int, array[float]]:
     """Return the reports of the primary metric of each ended run, by number; NaN and infinities as reported."""
     curves: dict[int, array[float]] = {}
+    if connection.execute("PRAGMA user_version").fetchone()[0] < 2:
+        return _curves_of_rows(connection, primary)
     pieces = connection.execute(
         "SELECT run, reports FROM curve WHERE name = (SELECT id FROM name WHERE name = ?) ORDER BY run, piece",
         (primary,),
@@ -168,10 +170,23 @@ def read_curves(connection: sqlite3.Connection, primary: str) -> dict[int, array
     return curves
 
 
+def _curves_of_rows(connection: sqlite3.Connection, primary: str) -> dict[int, array[float]]:
+    """Return what `read_curves` does for a store of version 1, which has no packed curves."""
+    curves: dict[int, array[float]] = {}
+    rows = connection.execute(
+        "SELECT m.run, m.value, m.flag, r.status FROM metric AS m JOIN run AS r ON r.number = m.run"
+        " WHERE m.name = (SELECT id FROM name WHERE name = ?) ORDER BY m.run, m.interval",
+        (primary,),
+    )
+    for number, value, flag, status in rows:
+        if _STATUS[status].is_terminal:
+            curves.setdefault(number, array("d")).append(value if flag == 0 else _restore(value, flag))
+    return curves
+
+
 def read_all_curves(connection: sqlite3.Connection, primary: str) -> dict[int, array[float]]:
     """Return the reports of the primary metric of every run; those of living runs are read row by row."""
-    is_packed = connection.execute("PRAGMA user_version").fetchone()[0] >= 2
-    curves = read_curves(connection, primary) if is_packed else {}
+    curves = read_curves(connection, primary)
     counts = connection.execute(
         "SELECT run, count, name FROM summary WHERE name = (SELECT id FROM name WHERE name = ?)", (primary,)
     ).fetchall()

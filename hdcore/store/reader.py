@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hdcore.errors import InputError, RefusedError
-from hdcore.store import queries
+from hdcore.records import Parent
+from hdcore.store import earlier, queries
 from hdcore.store.catalog import DATABASE_NAME, check_sweep_folder
 from hdcore.store.check import check_header, check_schema, connect, translated
 from hdcore.store.lock import read_driver
@@ -118,15 +119,27 @@ class StoreReader:
         with translated(self.folder.name):
             return queries.read_series(self._connection, number, names, most)
 
-    def curves(self) -> dict[int, array[float]]:
-        """Return all reports of the primary metric, run -> values by interval; NaN and infinities as reported."""
-        with translated(self.folder.name):
-            return queries.read_all_curves(self._connection, self._metric())
-
     def notes(self, number: int) -> dict[str, list[Note]]:
         """Return the texts that a run reported, name -> list of (ordinal, step or None, text)."""
         with translated(self.folder.name):
             return queries.read_notes(self._connection, number)
+
+    def curves(self, *, living: bool = False) -> dict[int, array[float]]:
+        """Return the reports of the primary metric of each ended run, NaN and infinities as they were reported.
+
+        Parameters
+        ----------
+        living : bool, default False
+            Those of runs in flight too.
+        """
+        read = queries.read_all_curves if living else queries.read_curves
+        with translated(self.folder.name):
+            return read(self._connection, self._metric())
+
+    def parents(self) -> list[Parent]:
+        """Return the earlier sweeps that this one started from; empty for stores of versions that had none."""
+        with translated(self.folder.name):
+            return earlier.read_parents(self._connection)
 
     def metric_rows(self) -> int:
         """Return the number of reports of all runs and metrics, from the summary rows."""

@@ -6,13 +6,13 @@ import os
 import shutil
 import time
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from hdcore.errors import InputError, RefusedError, StateError
-from hdcore.records import Reports, SweepSpec
-from hdcore.store import queries
+from hdcore.records import EarlierRun, NewRows, Parent, Reports, SweepSpec
+from hdcore.store import earlier, queries
 from hdcore.store.batch import BATCH_S, Batch
 from hdcore.store.catalog import (
     DATABASE_NAME,
@@ -30,13 +30,12 @@ from hdcore.store.check import damaged, translated
 from hdcore.store.control import forget_requests
 from hdcore.store.disk import check_room, drop_ballast, is_network, make_ballast, sync_folder
 from hdcore.store.lock import DriverLock
-from hdcore.store.make import check_database, make_database
+from hdcore.store.make import ADD_RUN, check_database, make_database
 from hdcore.store.migrate import migrate
 from hdcore.store.records import StoredRun
 from hdcore.store.series import LiveRun
 from hdcore.typing import Configuration, RunStatus
 
-_ADD_RUN = "INSERT INTO run VALUES (?, ?, ?, NULL, 0, NULL, NULL, ?, NULL, NULL, NULL, '[]', NULL, NULL, 0, 0, 0, ?)"
 _START_RUN = (
     "UPDATE run SET status = ?, reason = NULL, attempt = ?, devices = ?, started = ?, ended = NULL, duration_s = NULL,"
     " value = NULL, best_interval = NULL, exit_code = NULL, signal = NULL, report_offset = ?, dropped = 0,"
@@ -46,6 +45,7 @@ _FINISH_RUN = (
     "UPDATE run SET status = ?, reason = ?, value = ?, best_interval = ?, exit_code = ?, signal = ?, duration_s = ?,"
     " ended = ?, dropped = dropped + ?, log_dropped_bytes = ? WHERE number = ?"
 )
+_NO_ROWS = NewRows()
 _FORGET = (
     "DELETE FROM metric WHERE run = ?1 AND name IN (SELECT name FROM summary WHERE run = ?1)",
     "DELETE FROM note WHERE run = ?1 AND name IN (SELECT name FROM summary WHERE run = ?1)",
@@ -114,10 +114,25 @@ class Store:
     # ------------------------------------------------------------------ opening
 
     @classmethod
-    def create(cls, root: Path, spec: SweepSpec, *, sweep_id: str) -> Store:
+    def create(
+        cls,
+        root: Path,
+        spec: SweepSpec,
+        *,
+        sweep_id: str,
+        first: NewRows = _NO_ROWS,
+        fill: Callable[[Path], None] | None = None,
+    ) -> Store:
         """Make a new sweep and take its lock.
 
         The folder appears under its name with everything in it, or not at all.
+
+        Parameters
+        ----------
+        first : NewRows
+            What it begins with: Queued runs with the numbers 0, 1, …, and runs of earlier sweeps.
+        fill : callable, optional
+            Puts further files into the folder, which has another name then.
 
         Raises
         ------
@@ -146,7 +161,9 @@ class Store:
                 lock = DriverLock.acquire(draft)
                 make_private(draft / "runs")
                 make_ballast(draft)
-                make_database(draft / DATABASE_NAME, text, sweep_id, is_slow=is_slow)
+                make_database(draft / DATABASE_NAME, text, sweep_id, first, is_slow=is_slow)
+                if fill is not None:
+                    fill(draft)
                 sync_folder(draft)
                 note_order(root, spec.name)
                 try:
@@ -158,7 +175,9 @@ class Store:
                         raise _name_in_use(spec.name) from None
                     raise
                 sync_folder(sweeps)
-                return cls(folder, lock, is_slow=is_slow)
+                store = cls(folder, lock, is_slow=is_slow)
+                store._queued.update(range(len(first.configurations)))
+                return store
             except BaseException:
                 if lock is not None:
                     lock.release()
@@ -273,7 +292,7 @@ class Store:
         for number, configuration in runs:
             if number != self._next:
                 raise StateError(f"run {number} was added where run {self._next} is the next one")
-            self._batch.add(_ADD_RUN, (number, queries.to_json(configuration), RunStatus.QUEUED, now, sampler_s))
+            self._batch.add(ADD_RUN, (number, queries.to_json(configuration), RunStatus.QUEUED, now, sampler_s))
             self._queued.add(number)
             self._next += 1
         self._changed()
@@ -468,6 +487,16 @@ class Store:
             if series is not None and series.values:
                 curves[number] = curves.get(number, array("d")) + series.values
         return {number: values for number, values in curves.items() if number not in self._queued}
+
+    def parents(self) -> list[Parent]:
+        """Return the earlier sweeps that this one started from."""
+        with translated(self._name):
+            return earlier.read_parents(self._connection)
+
+    def earlier_runs(self) -> list[tuple[str, EarlierRun]]:
+        """Return the runs of earlier sweeps that this one started from, each with the name of its sweep, in order."""
+        with translated(self._name):
+            return earlier.read_runs(self._connection)
 
     # ------------------------------------------------------------------ inside
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hdcore.errors import StateError
 from hdcore.observer import Observer
-from hdcore.records import BestRun
+from hdcore.records import BestRun, Parent
 from hdcore.sweep.lifecycle import cancel_stored, local_executor, run_sweep
 from hdcore.typing import RunStatus
 
@@ -186,6 +186,9 @@ class _Teller(Observer):
 
     def notice(self, text: str) -> None:
         _log.warning("%s", text)
+
+    def started_from(self, parent: Parent) -> None:
+        _log.log(logging.WARNING if parent.dropped else logging.INFO, "starts from %s", parent.line)
 
 
 def _view(progress: bool | None) -> Observer:

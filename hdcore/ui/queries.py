@@ -88,7 +88,7 @@ def curves(reader: StoreReader, most: int) -> bytes:
     Little-endian: the number of runs (int32), number and length of each (int32 pairs), all intervals, all values
     (float32; NaN: not finite). A longer curve is thinned: lowest and highest of each of equal pieces.
     """
-    found = reader.curves()
+    found = reader.curves(living=True)
     heads, xs, ys = array("i", [len(found)]), array("f"), array("f")
     for number, values in found.items():
         if len(values) <= most:

@@ -333,7 +333,7 @@ def test_a_metric_that_sounds_like_less_is_better_is_told_to_be_maximized(
     assert ("--goal minimize" in done.stderr) is is_told
     done = call(place, "export", "m", "-o", "-")
     assert done.stdout.startswith("number,")
-    one_line(call(place, "export", "m", "-o", "x.xlsx"), 2, ".xlsx", "csv, json or parquet")
+    one_line(call(place, "export", "m", "-o", "x.xlsx"), 2, ".xlsx", "csv, json, parquet or azure")
     one_line(call(place, "export", "m", "-o", "nodir/x.csv"), 4, "no folder 'nodir'")
 
 

@@ -56,11 +56,11 @@ def test_a_step_that_fails_undoes_all(connection: sqlite3.Connection) -> None:
 
 
 def make_version_1(database: Path) -> None:
-    """Take out what later versions brought."""
+    """Take out what the later versions brought."""
     connection = sqlite3.connect(database, isolation_level=None)
     connection.execute("ALTER TABLE run DROP COLUMN sampler_s")
-    connection.execute("DROP TABLE curve")
-    connection.execute("DROP TABLE death")
+    for table in ("curve", "death", "parent", "earlier"):
+        connection.execute(f"DROP TABLE {table}")
     connection.execute("PRAGMA user_version=1")
     assert tables(connection) == expected_schema(1)
     connection.close()
