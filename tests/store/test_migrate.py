@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from store.support import add, fill, losses, start
+from store.support import add, fill, losses, make_version_1, start, tables
 
 from hdcore.store import Store, StoreReader
 from hdcore.store.check import VERSION, expected_schema, schema_steps
@@ -53,21 +53,6 @@ def test_a_step_that_fails_undoes_all(connection: sqlite3.Connection) -> None:
     assert version(connection) == 1
     assert [row[1] for row in connection.execute("PRAGMA table_info(a)")] == ["x"]
     connection.close()
-
-
-def make_version_1(database: Path) -> None:
-    """Take out what the later versions brought."""
-    connection = sqlite3.connect(database, isolation_level=None)
-    connection.execute("ALTER TABLE run DROP COLUMN sampler_s")
-    for table in ("curve", "death", "parent", "earlier"):
-        connection.execute(f"DROP TABLE {table}")
-    connection.execute("PRAGMA user_version=1")
-    assert tables(connection) == expected_schema(1)
-    connection.close()
-
-
-def tables(connection: sqlite3.Connection) -> set[tuple[str, str, str, str | None]]:
-    return set(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
 
 
 def test_a_store_of_version_1_is_read_as_it_is_and_gets_its_curves_when_it_is_resumed(
