@@ -327,6 +327,7 @@ print(json.dumps([time.process_time(), peak / 1024]))
 @pytest.mark.parametrize("n", [100] if QUICK else [100, 1000, 10_000])
 @pytest.mark.parametrize("library", ["hdcore", "optuna"])
 @pytest.mark.benchmark(group="first proposal of a fresh process, d = 6, imports included")
+@pytest.mark.timeout(1200)
 def test_fresh_process(benchmark, library, n):
     """Read n results, tell them, ask once."""
     if library == "optuna":
@@ -343,5 +344,5 @@ def test_fresh_process(benchmark, library, n):
         done = subprocess.run([sys.executable, "-c", script], input=told, capture_output=True, text=True, check=True)
         found.append(json.loads(done.stdout))
 
-    benchmark.pedantic(process, rounds=1 if library == "optuna" and n > 100 else 5, iterations=1)
+    benchmark.pedantic(process, rounds=1 if n > 100 else 3, iterations=1)
     benchmark.extra_info |= {"CPU s": min(s for s, _ in found), "peak MB": min(peak for _, peak in found)}
