@@ -20,7 +20,11 @@ INACTIVE = -2.0
 LARGEST_TABLE = 4096
 """Columns with more levels are searched as continuous ones and rounded at the end."""
 
-ORDERED, CATEGORICAL = 1, 2
+CONTINUOUS, ORDERED, CATEGORICAL = 0, 1, 2
+
+GRID = 2.0**40
+"""Continuous columns are multiples of 1 / GRID: a row that went through its configuration and back, as when a sweep is
+reloaded, differs in the last bits and must not be another point."""
 
 
 class Columns:
@@ -57,6 +61,7 @@ class Columns:
         self.clamp = np.append(self.clamp, np.ones(parents))
         self._levels = np.array([c.levels if c.kind == CATEGORICAL else 0 for c in columns], np.float64)
         self._is_choice = self._levels > 0
+        self._is_continuous = np.array([c.kind == CONTINUOUS for c in columns])
         self._has_choice = bool(self._is_choice.any())
         self._can_be_inactive = any(c.parent >= 0 for c in columns)
         levels, offset = np.zeros(self.d, np.int32), np.zeros(self.d, np.int32)
@@ -98,6 +103,7 @@ class Columns:
     def to_model(self, encoded: FloatMatrix) -> FloatMatrix:
         """Return encoded rows, shape (n, columns of the space), in model coordinates of this sweep."""
         out = np.array(encoded, np.float64, order="C")
+        out[:, self._is_continuous] = np.rint(out[:, self._is_continuous] * GRID) / GRID
         if self._has_choice:
             out[:, self._is_choice] = np.floor(out[:, self._is_choice] * self._levels[self._is_choice])
         if self._can_be_inactive:
@@ -108,6 +114,7 @@ class Columns:
         """Return rows in model coordinates, shape (n, d), as encoded rows that still have to be snapped."""
         out = np.array(model[:, : self._own], np.float64, order="C")
         inactive = out == INACTIVE if self._can_be_inactive else None
+        out[:, self._is_continuous] = np.rint(out[:, self._is_continuous] * GRID) / GRID
         if self._has_choice:
             out[:, self._is_choice] = (out[:, self._is_choice] + 0.5) / self._levels[self._is_choice]
         if inactive is not None:

@@ -178,7 +178,10 @@ class BayesianSampler:
         if chosen and self._space.size is not None:
             table = _with_pending(table, chosen)
         found = self._design.propose(table, number, 1)
-        return np.array(found[0]) if len(found) else None
+        if len(found) == 0:
+            return None
+        on_grid = self._columns.to_encoded(self._columns.to_model(found))
+        return np.array(self._space.snap(on_grid)[0])
 
 
 def failure_weight(has_failed: BoolVector) -> float:
