@@ -52,13 +52,120 @@ def load_sweep(
     InputError
         `source` is the path, `field` the dotted key, or ``file``.
     """
-    source = os.fspath(path)
+    file = Path(path)
     try:
-        return _specification(Path(path), inputs or {}, overrides or {})
+        return read_document(
+            read_file(file),
+            Path(os.path.abspath(file)).parent,
+            stem=file.stem,
+            source=os.path.abspath(file),
+            inputs=inputs,
+            overrides=overrides,
+        )
     except InputError as error:
         if error.source is None:
-            error.source = source
+            error.source = os.fspath(path)
         raise
+
+
+def read_document(
+    data: dict[str, Any],
+    folder: Path,
+    *,
+    stem: str,
+    source: str = "",
+    inputs: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    is_file: bool = True,
+) -> SweepSpec:
+    """Make a specification of what stands in a sweep file.
+
+    Parameters
+    ----------
+    data : dict
+        The document.
+    folder : Path
+        What its relative paths are relative to.
+    stem : str
+        The sweep's name where it has neither a name nor a display name.
+    source : str
+        Absolute path of the file; empty if there is none.
+    inputs, overrides : mapping, optional
+        As for `load_sweep`.
+    is_file : bool
+        False for a job that was described in Python: expressions may be serialised lists, a choice may hold None and
+        repeat itself, exponents in [0, 1] get a warning, and without ``code`` a run has no code.
+    """
+    local_inputs, overrides = inputs or {}, overrides or {}
+    _check_type(data)
+    mapping(data, "", schema.SWEEP_KEYS)
+    warnings: list[str] = []
+
+    name = None if data.get("name") is None and "name" not in data else schema.read_name(data["name"])
+    labels = {key: optional_text(data, key) for key in ("display_name", "experiment_name", "description", "$schema")}
+    schema.read_scalars(data.get("properties"), "properties")
+    schema.ignored_sections(
+        data,
+        "",
+        {"compute": (str, dict), "identity": (dict,), "queue_settings": (dict,), "resources": (dict,)},
+    )
+    sampler, sampler_seed, log_base = schema.read_sampling(
+        required(data, "sampling_algorithm", "", "write random, grid or bayesian")
+    )
+    space = read_space(
+        required(data, "search_space", "", "declare the parameters to search"),
+        log_base=log_base,
+        warnings=None if is_file else warnings,
+    )
+    if sampler["type"] == "grid":
+        check_grid(space)
+    metric, goal = schema.read_objective(required(data, "objective", "", "write goal and primary_metric"))
+    limits = schema.read_limits(required(data, "limits", "", "write at least max_total_trials"))
+    policy = schema.read_policy(data.get("early_termination"))
+    given_inputs = schema.read_inputs(data.get("inputs"))
+    outputs = schema.read_outputs(data.get("outputs"))
+    block = schema.read_hdcore(data.get("hdcore"))
+    trial = required(data, "trial", "", "write the command that trains once, trial: {command: …}")
+    base = folder
+    if is_component(trial):
+        component = read_component(trial, folder, searched=space, given=given_inputs)
+        trial, base = component.trial, component.folder
+        given_inputs = {**component.inputs, **given_inputs}
+        outputs = {**component.outputs, **outputs}
+    mapping(trial, "trial", schema.TRIAL_KEYS)
+    command, code, variables = _read_trial(trial, base, warnings)
+    if not is_file and trial.get("code") is None:
+        code = None
+    shell = block.get("shell", "auto")
+    _check_command(command, shell, space, given_inputs, outputs, warnings)
+    _check_instances(data, trial, warnings)
+
+    seed = chosen_seed(sampler_seed, block.pop("seed", None), overrides.get("seed"))
+    limits, block = apply_overrides(limits, block, overrides)
+    if overrides.get("name") is not None:
+        name = schema.read_name(overrides["name"], "--name")
+    return SweepSpec(
+        name=name or legal_name(labels["display_name"] or stem),
+        space=space,
+        metric=metric,
+        goal=Goal(goal),
+        limits=limits,
+        sampler=sampler,
+        policy=policy,
+        command=command,
+        code=code,
+        inputs=_localise(given_inputs, local_inputs, folder),
+        outputs=outputs,
+        environment=variables,
+        seed=seed,
+        display_name=labels["display_name"],
+        experiment_name=labels["experiment_name"],
+        description=labels["description"],
+        tags=schema.read_scalars(data.get("tags"), "tags"),
+        source=source,
+        warnings=tuple(warnings),
+        **block,
+    )
 
 
 def missing_here(spec: SweepSpec) -> list[InputError]:
@@ -99,74 +206,6 @@ def legal_name(text: str) -> str:
     return name or "sweep"
 
 
-def _specification(path: Path, local_inputs: Mapping[str, str], overrides: Mapping[str, Any]) -> SweepSpec:
-    data = read_file(path)
-    _check_type(data)
-    mapping(data, "", schema.SWEEP_KEYS)
-    folder = Path(os.path.abspath(path)).parent
-    warnings: list[str] = []
-
-    name = None if data.get("name") is None and "name" not in data else schema.read_name(data["name"])
-    labels = {key: optional_text(data, key) for key in ("display_name", "experiment_name", "description", "$schema")}
-    schema.read_scalars(data.get("properties"), "properties")
-    schema.ignored_sections(
-        data,
-        "",
-        {"compute": (str, dict), "identity": (dict,), "queue_settings": (dict,), "resources": (dict,)},
-    )
-    sampler, sampler_seed, log_base = schema.read_sampling(
-        required(data, "sampling_algorithm", "", "write random, grid or bayesian")
-    )
-    space = read_space(required(data, "search_space", "", "declare the parameters to search"), log_base=log_base)
-    if sampler["type"] == "grid":
-        check_grid(space)
-    metric, goal = schema.read_objective(required(data, "objective", "", "write goal and primary_metric"))
-    limits = schema.read_limits(required(data, "limits", "", "write at least max_total_trials"))
-    policy = schema.read_policy(data.get("early_termination"))
-    given_inputs = schema.read_inputs(data.get("inputs"))
-    outputs = schema.read_outputs(data.get("outputs"))
-    block = schema.read_hdcore(data.get("hdcore"))
-    trial = required(data, "trial", "", "write the command that trains once, trial: {command: …}")
-    base = folder
-    if is_component(trial):
-        component = read_component(trial, folder, searched=space, given=given_inputs)
-        trial, base = component.trial, component.folder
-        given_inputs = {**component.inputs, **given_inputs}
-        outputs = {**component.outputs, **outputs}
-    mapping(trial, "trial", schema.TRIAL_KEYS)
-    command, code, variables = _read_trial(trial, base, warnings)
-    shell = block.get("shell", "auto")
-    _check_command(command, shell, space, given_inputs, outputs, warnings)
-    _check_instances(data, trial, warnings)
-
-    seed = chosen_seed(sampler_seed, block.pop("seed", None), overrides.get("seed"))
-    limits, block = apply_overrides(limits, block, overrides)
-    if overrides.get("name") is not None:
-        name = schema.read_name(overrides["name"], "--name")
-    return SweepSpec(
-        name=name or legal_name(labels["display_name"] or path.stem),
-        space=space,
-        metric=metric,
-        goal=Goal(goal),
-        limits=limits,
-        sampler=sampler,
-        policy=policy,
-        command=command,
-        code=code,
-        inputs=_localise(given_inputs, local_inputs, folder),
-        outputs=outputs,
-        environment=variables,
-        seed=seed,
-        display_name=labels["display_name"],
-        experiment_name=labels["experiment_name"],
-        description=labels["description"],
-        tags=schema.read_scalars(data.get("tags"), "tags"),
-        source=os.path.abspath(path),
-        warnings=tuple(warnings),
-        **block,
-    )
-
-
 def _check_type(data: dict[str, Any]) -> None:
     if "type" not in data:
         if "command" in data:
@@ -183,7 +222,7 @@ def _check_type(data: dict[str, Any]) -> None:
     refuse("type", f"is {shown(kind)}; write 'sweep'")
 
 
-def _read_trial(trial: dict[str, Any], folder: Path, warnings: list[str]) -> tuple[str, str, dict[str, str]]:
+def _read_trial(trial: dict[str, Any], folder: Path, warnings: list[str]) -> tuple[str, str | None, dict[str, str]]:
     command = text(required(trial, "command", "trial", "write the command that trains once"), "trial.command")
     command, rewritten = modernise(command)
     warnings += (f"trial.command: {{{clean(path)}}} is an old form; write ${{{{{clean(path)}}}}}" for path in rewritten)

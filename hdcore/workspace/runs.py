@@ -26,6 +26,7 @@ from typing import Any
 from hdcore.command import Command, as_argument, plain
 from hdcore.errors import ExecutorError, StoreError
 from hdcore.records import Launch, SweepSpec
+from hdcore.standins import with_standins
 from hdcore.typing import Configuration
 
 _NOT_INHERITED = frozenset(
@@ -160,7 +161,9 @@ def prepare_run(
 
 def shared_environment(spec: SweepSpec, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return what the environments of all runs of a sweep have in common."""
-    return {**_inherit(os.environ if inherited is None else inherited), **spec.environment}
+    environment = {**_inherit(os.environ if inherited is None else inherited), **spec.environment}
+    environment["PYTHONPATH"] = with_standins(environment.get("PYTHONPATH"))
+    return environment
 
 
 def _inherit(inherited: Mapping[str, str]) -> dict[str, str]:
