@@ -103,6 +103,17 @@ def wait_all() -> None:
             wait(folder)
 
 
+def stop_all() -> None:
+    """Stop the sweeps that this process has started, resumably, and wait until they have stopped."""
+    global _pipe
+    if _pipe is not None:
+        os.close(_pipe[1])
+        os.close(_pipe[0])
+        _pipe = None
+    for process in _drivers.values():
+        process.wait()
+
+
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 

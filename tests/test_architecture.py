@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "standins": set(),
     "workspace": {"command", "standins"},
     "azure": {
-        "background", "command", "document", "policies", "space", "standins", "store", "sweep", "workspace",
+        "background", "command", "document", "policies", "space", "standins", "store", "sweep", "views",
+        "workspace",
     },
     "signals": set(),
     "observer": set(),
@@ -110,6 +111,8 @@ def test_nothing_that_was_stored_is_ever_executed(path: Path) -> None:
             assert node.module.split(".")[0] not in forbidden_modules
         elif isinstance(node, ast.Call):
             called = ast.unparse(node.func)
-            assert called not in {"eval", "exec", "yaml.load", "yaml.unsafe_load"}
+            # A notebook is the user's own program: its cells are run like a script, and nothing else is.
+            is_notebook = path == ROOT / "hdcore" / "azure" / "notebook" / "plain.py"
+            assert called not in {"yaml.load", "yaml.unsafe_load"} | (set() if is_notebook else {"eval", "exec"})
             # The package itself imports its own names lazily, from a table in its source.
             assert called != "__import__" or path == ROOT / "hdcore" / "__init__.py"

@@ -91,7 +91,7 @@ def run_command(
     from hdcore.store import find_root
     from hdcore.sweep import check_runnable, create_sweep, local_executor, new_sweep_id
 
-    _check_target(target)
+    check_target(target)
     where = find_root(root)
     overrides = {
         "name": name,
@@ -106,7 +106,7 @@ def run_command(
         for option, given in {**only_scripts, "arguments after --": fixed}.items():
             if given:
                 raise InputError("is for scripts; a sweep file says it itself", source="run", field=option)
-        spec = load_sweep(target, inputs=_parse_inputs(inputs), overrides=overrides)
+        spec = load_sweep(target, inputs=parse_inputs(inputs), overrides=overrides)
         has_name = name is not None or "name" in read_file(target)
     else:
         if inputs:
@@ -229,7 +229,7 @@ def _view(no_live: bool, as_json: bool) -> Progress:
     return LiveView()
 
 
-def _check_target(target: Path) -> None:
+def check_target(target: Path) -> None:
     """Refuse what is no file before anything else is said about it."""
     source = str(target)
     if not os.path.lexists(target):
@@ -259,12 +259,13 @@ def _is_lower_better(metric: str) -> bool:
     return any(word in _LOWER_IS_BETTER or word.endswith("loss") for word in words)
 
 
-def _parse_inputs(inputs: tuple[str, ...]) -> dict[str, str]:
+def parse_inputs(inputs: tuple[str, ...]) -> dict[str, str]:
+    """Return ``--input NAME=PATH`` as a dictionary."""
     found = {}
     for item in inputs:
         name, equals, path = item.partition("=")
         if not name or not equals:
-            raise InputError(f"is {item!r}; write NAME=PATH", source="run", field="--input")
+            raise InputError(f"is {item!r}; write NAME=PATH", field="--input")
         found[name] = path
     return found
 
