@@ -14,14 +14,18 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from hdcore import background
+from hdcore.azure.v2.drivers import is_driven, stop, wait
 from hdcore.errors import HdcoreError, InputError, OutOfScopeError
+from hdcore.hyperdrive.drive import STARTED_VARIABLE
+from hdcore.store import StoreReader
 from hdcore.typing import RunStatus
+from hdcore.views.text import printable
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from hdcore.azure.notebook.read import Cell
+    from hdcore.store import StoredSweep
 
 _OWN = (os.path.dirname(os.path.abspath(__file__)), "<frozen runpy>", "<frozen importlib")
 
@@ -40,20 +44,38 @@ def main(file: str, arguments: list[str]) -> NoReturn:
     for name in ("azure", "azure.ai"):  # made at the start of the interpreter by old packages
         sys.modules.pop(name, None)
     with tempfile.NamedTemporaryFile(prefix="hdcore-") as started:
-        os.environ[background.STARTED_VARIABLE] = started.name
+        os.environ[STARTED_VARIABLE] = started.name
         signal.signal(signal.SIGTERM, _terminate)
-        ended = _Ended(0)
         try:
-            _run(Path(file), arguments)
-            background.wait_all()
-        except _Ended as error:
-            ended = error
-        except KeyboardInterrupt:
-            background.stop_all()
-            ended = _Ended(130)
-        code = _exit_code(ended, [Path(line) for line in Path(started.name).read_text(encoding="utf-8").splitlines()])
+            try:
+                _run(Path(file), arguments)
+                ended = _Ended(0)
+            except _Ended as error:
+                ended = error
+            for folder in _started(started.name):
+                _await(folder)
+        except KeyboardInterrupt as error:
+            ended = _Ended(128 + (error.args[0] if error.args else signal.SIGINT))
+            for folder in _started(started.name):
+                stop(folder)
+        code = _exit_code(ended, _started(started.name))
     _flush()
     sys.exit(code)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt(number)
+
+
+def _started(path: str) -> list[Path]:
+    """Return the folders of the sweeps that the program has started."""
+    return [Path(line) for line in dict.fromkeys(Path(path).read_text(encoding="utf-8").splitlines())]
+
+
+def _await(folder: Path) -> None:
+    if is_driven(folder):
+        print(f"hdcore: waiting for {folder.name}; Ctrl-C stops it resumably", file=sys.stderr, flush=True)
+        wait(folder)
 
 
 def _run(path: Path, arguments: list[str]) -> None:
@@ -135,22 +157,28 @@ def _run_through_kernel(path: Path, cells: list[Cell]) -> None:
 
 
 def _exit_code(ended: _Ended, folders: list[Path]) -> int:
-    """Say how the sweeps have ended, and return the exit code of the whole."""
-    statuses = []
+    """Say which sweeps were stopped, and return the exit code of the whole."""
+    has_failed = False
     for folder in folders:
-        try:
-            sweep = background.wait(folder)
-        except KeyboardInterrupt:
-            background.stop_all()
-            sweep = background.wait(folder)
-            ended = _Ended(130)
-        completed = sweep.counts[RunStatus.COMPLETED]
-        statuses.append((sweep.status, completed))
-        if sweep.status in (RunStatus.QUEUED, RunStatus.RUNNING):
-            print(f"hdcore: {folder.name}: stopped; go on with it: hdcore resume {folder.name}", file=sys.stderr)
-    if ended.code and not (ended.is_out_of_scope and statuses):
+        sweep = wait(folder)
+        has_failed = has_failed or not sweep.counts[RunStatus.COMPLETED]
+        _tell_result(folder, sweep)
+    if ended.code and not (ended.is_out_of_scope and folders):
         return ended.code
-    return 0 if all(completed for _, completed in statuses) else 1
+    return 1 if has_failed else 0
+
+
+def _tell_result(folder: Path, sweep: StoredSweep) -> None:
+    if not sweep.status.is_terminal:
+        print(f"hdcore: {folder.name} was stopped; go on with: hdcore resume {folder.name}", file=sys.stderr)
+        return
+    if not sweep.spec.space:
+        return
+    with StoreReader.open(folder) as reader:
+        best = reader.best()
+    found = "" if best is None else f", best run {best.number} with {printable(sweep.spec.metric)} {best.value:g}"
+    done = f"{sweep.status.value}, {sweep.counts[RunStatus.COMPLETED]} of {sum(sweep.counts.values())} runs completed"
+    print(f"hdcore: {folder.name}: {done}{found}; see hdcore show {folder.name}", file=sys.stderr)
 
 
 def _place(error: BaseException, path: Path) -> str | None:
@@ -180,17 +208,9 @@ def _print_traceback(error: BaseException) -> None:
 
 
 def _complain(path: Path, place: str | None, text: str) -> None:
-    from hdcore.views.text import printable
-
     sys.stdout.flush()
     where = path.name if place is None else f"{path.name}: {place}"
     print(f"hdcore: {where}: {printable(' '.join(text.split()))}", file=sys.stderr, flush=True)
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    background.stop_all()
-    _flush()
-    os._exit(128 + number)
 
 
 def _flush() -> None:

@@ -119,6 +119,7 @@ def prepare_run(
     environment.update(
         PWD=work,
         HDCORE_RUN_ID=f"{sweep_id}_{number}",
+        AZUREML_RUN_ID=f"{sweep_id}_{number}",  # by which scripts and libraries see that they are submitted
         HDCORE_REPORT=report,
         HDCORE_ATTEMPT=str(attempt),
         HDCORE_OUTPUT_DIR=outputs,

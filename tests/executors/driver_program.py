@@ -13,6 +13,6 @@ if __name__ == "__main__":
     folder, mark, *argv = sys.argv[1:]
     executor = LocalExecutor(1, mark=mark)
     executor.start(make_launch(Path(folder), argv=argv))
-    (Path(folder) / "spawner").write_text(str(executor._spawner.pid))
+    (Path(folder) / "spawner").write_text(str(executor._supervisors.spawner.pid))
     while True:
         executor.poll(3600)

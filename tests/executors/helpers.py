@@ -89,7 +89,7 @@ def numbers_in(path: Path, count: int) -> list[int]:
 
 def shim_pids(executor: LocalExecutor) -> list[int]:
     """Children of the spawner."""
-    return children_of(executor._spawner.pid)
+    return children_of(executor._supervisors.spawner.pid)
 
 
 def children_of(pid: int) -> list[int]:

@@ -285,7 +285,7 @@ def test_a_lease_outlives_a_killed_driver_until_its_run_is_gone(tmp_path: Path) 
         try:
             with executor(1, devices=devices(1), gpus_per_run=1) as it:
                 started = start_and_wait(it, make_launch(tmp_path, argv=["sleep", "600"], gpus=1))
-                [shim] = children_of(it._spawner.pid)
+                [shim] = children_of(it._supervisors.spawner.pid)
                 (tmp_path / "pids").write_text(f"{started.pid} {shim}")
                 os.rename(tmp_path / "pids", tmp_path / "ready")
                 it.poll(600)

@@ -165,7 +165,7 @@ def test_leftovers_of_a_function_run_are_found_by_name(tmp_path: Path) -> None:
 
 def test_a_dead_spawner_is_forked_anew(tmp_path: Path) -> None:
     with running(lambda configuration, run: None) as it:
-        os.kill(it._spawner.pid, signal.SIGKILL)
+        os.kill(it._supervisors.spawner.pid, signal.SIGKILL)
         end, _ = run_to_end(it, prepare(tmp_path))
     assert end.status is RunStatus.COMPLETED
 
@@ -182,7 +182,7 @@ def test_nothing_lives_after_the_driver_of_functions_is_killed_even_with_two_exe
                 it = LocalExecutor(1, function=fork_and_stay)
                 it.start(prepare(tmp_path, number))
                 numbers_in(tmp_path / f"{number:04d}/pids", 2)
-                (tmp_path / f"spawner-{number}").write_text(f"{it._spawner.pid}\n")
+                (tmp_path / f"spawner-{number}").write_text(f"{it._supervisors.spawner.pid}\n")
                 globals()[f"keep_{number}"] = it
             signal.pause()
         finally:

@@ -52,8 +52,8 @@ class Runs:
         wait_for(lambda: (self.it.poll(0.01), condition())[1], what)
 
     def measured(self, number: int) -> int:
-        assert self.it._packer is not None
-        return next((h.claim.measured_bytes for h in self.it._packer._holds.values() if h.number == number), 0)
+        assert self.it._places.packer is not None
+        return next((h.claim.measured_bytes for h in self.it._places.packer._holds.values() if h.number == number), 0)
 
     def tell(self, name: str) -> None:
         (self.folder / name).touch()
@@ -141,9 +141,9 @@ def test_out_of_memory_beside_others_is_excused_and_runs_again_alone(pack: Calla
         assert not runs.has_room(4, x=1)
         runs.tell("end-3")
         assert runs.end_of(3).status is RunStatus.COMPLETED
-        assert it._packer is not None
-        assert it._packer._estimates.need({"x": 2}) == pytest.approx(22 * GIB)
-        assert it._packer._estimates.need({"x": 1}) == pytest.approx(5.5 * GIB)
+        assert it._places.packer is not None
+        assert it._places.packer._estimates.need({"x": 2}) == pytest.approx(22 * GIB)
+        assert it._places.packer._estimates.need({"x": 1}) == pytest.approx(5.5 * GIB)
 
 
 def test_out_of_memory_alone_is_the_runs_own_failure(pack: Callable[..., Any], tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_death_on_a_full_device_is_excused_whatever_it_says(pack: Callable[...
         runs.start(1, f"take:{5 * GIB}", "mark:in", "wait:end")
         runs.until((tmp_path / "in").exists, "the first run")
         runs.start(2, f"take:{18 * GIB + GIB // 2}", "wait:full", "fail:9")
-        runs.until(lambda: it._packer._full, "a full device")
+        runs.until(lambda: it._places.packer._full, "a full device")
         runs.tell("full")
         end = runs.end_of(2)
         assert end.is_excused
@@ -199,7 +199,7 @@ def test_a_packed_run_that_grows_keeps_others_from_its_device(pack: Callable[...
         runs.tell("grow")
         runs.until(lambda: runs.measured(1) == 15 * GIB, "its growth")
         assert not runs.has_room(2)  # the estimate is 16.5 GiB now
-        assert Devices.find().used(it._devices.alive[0]) > 0.6  # and so is its lease, for other sweeps to see
+        assert Devices.find().used(it._places.devices.alive[0]) > 0.6  # and so is its lease, for other sweeps to see
         runs.tell("end")
         runs.end_of(1)
         assert runs.has_room(2)
@@ -215,7 +215,7 @@ def test_memory_that_goes_with_a_parameter_is_given_by_it(pack: Callable[..., An
             runs.start(10 + small, f"take:{2 * GIB}", "wait:end", batch=16, lr=0.9)
             small += 1
         assert small == 20  # of 2.2 GiB each; the slots end here
-        assert sorted(runs.it._packer._need(99, {"batch": b, "lr": 0.5}) or 0 for b in (16, 32, 64, 128)) == [
+        assert sorted(runs.it._places.packer._need(99, {"batch": b, "lr": 0.5}) or 0 for b in (16, 32, 64, 128)) == [
             0,
             *(int(1.1 * gib * GIB) for gib in (2, 4, 8)),
         ]
@@ -228,7 +228,7 @@ def test_a_large_run_is_not_passed_by_forever(pack: Callable[..., Any], tmp_path
         runs.learn(1, 20 * GIB, x=2)
         for number in range(10, 18):
             runs.start(number, f"take:{5 * GIB}", f"wait:end-{number}", x=1)
-        packer = it._packer
+        packer = it._places.packer
         assert packer is not None
         runs.tell("end-10")
         runs.end_of(10)
@@ -271,8 +271,8 @@ def test_where_pids_are_another_namespaces_the_device_tells(
     with pack("GPU-a RTX 24576 1024 ok\n") as it:  # 1 GiB is somebody else's
         runs = Runs(it, tmp_path)
         runs.learn(0, 5 * GIB)
-        assert it._packer is not None
-        assert it._packer._estimates.need({}) == int(1.1 * 5 * GIB)
+        assert it._places.packer is not None
+        assert it._places.packer._estimates.need({}) == int(1.1 * 5 * GIB)
 
 
 def test_memory_of_a_daemon_counts_for_its_run(pack: Callable[..., Any], tmp_path: Path) -> None:

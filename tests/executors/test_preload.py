@@ -469,7 +469,7 @@ def test_two_runs_at_once_have_their_own_masks_folders_and_cpus(tmp_path: Path) 
             it.start(make_launch(tmp_path, k, ["python", path], environment=more))
         while len(ends) < 2:
             ends |= {e.number: e for e in it.poll(10.0) if isinstance(e, RunEnd)}
-        shares = [sorted(share or os.sched_getaffinity(0)) for share in it._cpus.shares]
+        shares = [sorted(share or os.sched_getaffinity(0)) for share in it._places.cpus.shares]
     for k in range(2):
         assert (tmp_path / f"000{k}/stdout.log").read_text() == f"GPU-{k} {tmp_path}/000{k} {shares[k]}\n"
 
@@ -592,7 +592,7 @@ def test_a_server_that_dies_loses_no_run(tmp_path: Path) -> None:
     with executor(3, preload=preload("_heapq")) as it:
         it.start(make_launch(tmp_path, 0, ["python", waits], environment=environment()))
         events_until(it, lambda event: event.number == 0)
-        first = it._spawner.pid
+        first = it._supervisors.spawner.pid
         os.kill(first, signal.SIGSTOP)  # it will not take up the next one
         it.start(make_launch(tmp_path, 1, ["python", quick], environment=environment()))
         os.kill(first, signal.SIGKILL)
@@ -602,7 +602,7 @@ def test_a_server_that_dies_loses_no_run(tmp_path: Path) -> None:
         (tmp_path / "0000/go").touch()
         while len(ends) < 3:
             ends |= {e.number: e for e in it.poll(10.0) if isinstance(e, RunEnd)}
-        assert it._spawner.pid != first
+        assert it._supervisors.spawner.pid != first
     assert {end.status for end in ends.values()} == {RunStatus.COMPLETED}
     assert [(tmp_path / f"000{k}/stdout.log").read_text() for k in range(3)] == ["done\n", "warm\n", "warm\n"]
 
@@ -617,7 +617,7 @@ folder, *argv = sys.argv[1:]
 (Path(folder) / "begun").touch()
 executor = LocalExecutor(1, preload=preload(argv.pop(0), PYTHONPATH=folder))
 executor.start(make_launch(Path(folder), argv=argv, environment=environment(PYTHONPATH=folder)))
-(Path(folder) / "spawner").write_text(f"{executor._spawner.pid}\\n")
+(Path(folder) / "spawner").write_text(f"{executor._supervisors.spawner.pid}\\n")
 while True:
     executor.poll(3600)
 """
@@ -661,7 +661,7 @@ def test_five_hundred_runs_leave_the_server_as_it_was(tmp_path: Path) -> None:
     launches = [make_launch(tmp_path, k, ["python", path], environment=environment()) for k in range(500)]
 
     def look(it: LocalExecutor) -> tuple[int, int]:
-        pid = it._spawner.pid
+        pid = it._supervisors.spawner.pid
         status = Path(f"/proc/{pid}/status").read_text()
         return len(os.listdir(f"/proc/{pid}/fd")), int(status.partition("VmRSS:")[2].split()[0])
 
@@ -677,7 +677,7 @@ def test_five_hundred_runs_leave_the_server_as_it_was(tmp_path: Path) -> None:
                     ended += 1
                     if ended == 20:
                         first = look(it)
-        wait_for(lambda: not children_of(it._spawner.pid), "the end of the last shim")
+        wait_for(lambda: not children_of(it._supervisors.spawner.pid), "the end of the last shim")
         last = look(it)
     assert last[0] <= first[0]
     assert last[1] - first[1] < 512  # KiB

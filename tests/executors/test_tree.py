@@ -194,10 +194,10 @@ def test_the_spawner_ends_what_a_killed_shim_leaves_and_the_run_has_failed(tmp_p
     argv, pids = descendants(tmp_path, "stay")
     with executor(2) as it:
         other = start_and_wait(it, make_launch(tmp_path, 1, ["sleep", "600"]))
-        before = set(children_of(it._spawner.pid))
+        before = set(children_of(it._supervisors.spawner.pid))
         it.start(make_launch(tmp_path, 0, argv))
         alive = numbers_in(pids, 5)
-        [shim] = set(children_of(it._spawner.pid)) - before
+        [shim] = set(children_of(it._supervisors.spawner.pid)) - before
         os.kill(shim, signal.SIGKILL)
         end = the_end(it)
         assert (end.number, end.status) == (0, RunStatus.FAILED)
@@ -211,7 +211,7 @@ def test_runs_outlive_a_killed_spawner_and_a_new_one_starts_more(tmp_path: Path)
     code = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)\nos._exit(3)"
     with executor(2) as it:
         start_and_wait(it, make_launch(tmp_path, 0, python(code)))
-        os.kill(it._spawner.pid, signal.SIGKILL)
+        os.kill(it._supervisors.spawner.pid, signal.SIGKILL)
         end, _ = run_to_end(it, make_launch(tmp_path, 1))
         assert end.status is RunStatus.COMPLETED
         (tmp_path / "0000/go").touch()
@@ -220,7 +220,7 @@ def test_runs_outlive_a_killed_spawner_and_a_new_one_starts_more(tmp_path: Path)
 
 def test_a_run_handed_to_a_dying_spawner_is_started_once(tmp_path: Path) -> None:
     with executor(1) as it:
-        spawner = it._spawner.pid
+        spawner = it._supervisors.spawner.pid
         os.kill(spawner, signal.SIGSTOP)  # it takes nothing up any more
         it.start(make_launch(tmp_path, argv=["sh", "-c", "echo started >> count"]))
         os.kill(spawner, signal.SIGKILL)
@@ -231,10 +231,10 @@ def test_a_run_handed_to_a_dying_spawner_is_started_once(tmp_path: Path) -> None
 
 def test_a_cancel_holds_for_a_run_that_is_handed_over_again(tmp_path: Path) -> None:
     with executor(1) as it:
-        os.kill(it._spawner.pid, signal.SIGSTOP)
+        os.kill(it._supervisors.spawner.pid, signal.SIGSTOP)
         it.start(make_launch(tmp_path, argv=["sleep", "600"]))
         it.cancel(0, "stop")
-        os.kill(it._spawner.pid, signal.SIGKILL)
+        os.kill(it._supervisors.spawner.pid, signal.SIGKILL)
         end = the_end(it)
     assert (end.status, end.reason) == (RunStatus.CANCELED, "stop")
 
@@ -251,8 +251,8 @@ time.sleep(600)
 """
         it.start(make_launch(tmp_path, argv=[*python(code), str(tmp_path / "pids")]))
         alive = numbers_in(tmp_path / "pids", 2)
-        [shim] = children_of(it._spawner.pid)
-        os.kill(it._spawner.pid, signal.SIGKILL)
+        [shim] = children_of(it._supervisors.spawner.pid)
+        os.kill(it._supervisors.spawner.pid, signal.SIGKILL)
         os.kill(shim, signal.SIGKILL)
         end = the_end(it)
         assert end.reason == "supervisor lost; its processes were ended"
@@ -262,7 +262,7 @@ time.sleep(600)
 def test_a_signal_to_the_shim_does_not_end_the_run(tmp_path: Path) -> None:
     with executor(1) as it:
         start_and_wait(it, make_launch(tmp_path, argv=["sh", "-c", "while [ ! -e go ]; do sleep 0.01; done; exit 3"]))
-        [shim] = children_of(it._spawner.pid)
+        [shim] = children_of(it._supervisors.spawner.pid)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
             os.kill(shim, number)
         (tmp_path / "0000/go").touch()
@@ -376,7 +376,7 @@ def test_a_spawner_that_cannot_live_is_given_up_with_its_last_words(
     broken.write_bytes(b"not a library")
     with executor(1) as it:
         monkeypatch.setattr(spawner.shim, "__file__", str(broken))
-        os.kill(it._spawner.pid, signal.SIGKILL)
+        os.kill(it._supervisors.spawner.pid, signal.SIGKILL)
         end, _ = run_to_end(it, make_launch(tmp_path))
         assert end.reason is not None
         assert end.reason.startswith("cannot start 'true': the process that starts runs died: ImportError: ")

@@ -11,7 +11,6 @@ from hdcore.azure.notebook.read import Cell
 from hdcore.azure.notebook.translate import cell_magic, installs
 
 _FIRST = "import os as _os; _os.environ.setdefault('MPLBACKEND', 'module://matplotlib_inline.backend_inline')"
-_LAST = "from hdcore import background as _background; _background.wait_all()"
 
 
 class CellFailedError(Exception):
@@ -37,7 +36,7 @@ def is_available() -> bool:
 
 
 def run_in_kernel(path: Path, cells: list[Cell]) -> None:
-    """Run the cells of a notebook; sweeps that it started have ended when this returns.
+    """Run the cells of a notebook.
 
     Raises
     ------
@@ -52,22 +51,15 @@ def run_in_kernel(path: Path, cells: list[Cell]) -> None:
             _print(msg)
             return super().output(outs, msg, display_id, cell_index)
 
-    made = [
-        nbformat.v4.new_code_cell(source) for source in (_FIRST, *(_without_installs(path, c) for c in cells), _LAST)
-    ]
+    sources = [_FIRST, *(_without_installs(path, cell) for cell in cells)]
+    made = [nbformat.v4.new_code_cell(source) for source in sources]
     notebook = nbformat.v4.new_notebook(cells=made)
     client = Client(notebook, kernel_name="python3", timeout=None, resources={"metadata": {"path": str(path.parent)}})
     try:
         client.execute()
     except nbclient.exceptions.CellExecutionError as error:
-        at = next(
-            (
-                i
-                for i, cell in enumerate(made)
-                if any(out.get("output_type") == "error" for out in cell.get("outputs", ()))
-            ),
-            0,
-        )
+        failed = [any(out.get("output_type") == "error" for out in cell.get("outputs", ())) for cell in made]
+        at = failed.index(True) if True in failed else 0
         number = cells[at - 1].number if 0 < at <= len(cells) else 0
         raise CellFailedError(number, error.ename, error.evalue, _line(error.traceback)) from None
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hdcore import background
 from hdcore.azure.v2.command import CommandJob, Job
+from hdcore.azure.v2.drivers import is_driven
 from hdcore.azure.v2.entities import JobService
 from hdcore.azure.v2.exceptions import JobException, ResourceNotFoundError
 from hdcore.azure.v2.poller import Poller
@@ -20,6 +20,7 @@ from hdcore.azure.v2.submit import submit
 from hdcore.azure.v2.sweep import command_job, sweep_job
 from hdcore.document import best_run, present_status
 from hdcore.errors import InputError
+from hdcore.hyperdrive.drive import LOG_NAME
 from hdcore.store import StoreReader, list_sweeps
 from hdcore.sweep import cancel_stored
 from hdcore.typing import RunStatus
@@ -97,7 +98,7 @@ class JobOperations:
         folder, number = self._find(name)
         with StoreReader.open(folder) as reader:
             sweep = reader.sweep()
-            driven = background.is_driven(folder)
+            driven = is_driven(folder)
             if number is not None:
                 return _child(sweep, reader.run(number), folder, driven=driven)
             if not sweep.spec.space:
@@ -120,7 +121,7 @@ class JobOperations:
         if number is not None:
             return
         with StoreReader.open(folder) as reader:
-            sweep, runs, driven = reader.sweep(), reader.runs(), background.is_driven(folder)
+            sweep, runs, driven = reader.sweep(), reader.runs(), is_driven(folder)
         for run in runs:
             yield _child(sweep, run, folder, driven=driven)
 
@@ -145,7 +146,7 @@ class JobOperations:
         print(f"{head}\n", flush=True)
         is_command = isinstance(job, CommandJob)
         run = run_folder(folder, number or 0)
-        logs = [run / "stdout.log", run / "stderr.log"] if is_command else [folder / background.LOG_NAME]
+        logs = [run / "stdout.log", run / "stderr.log"] if is_command else [folder / "files" / LOG_NAME]
         read = dict.fromkeys(logs, 0)
         while True:
             is_over = self._is_over(folder, number)
@@ -159,7 +160,7 @@ class JobOperations:
             raise JobException(f"job {name} failed: {job.properties.get('error', 'see its log')}; {job.studio_url}")
 
     def _is_over(self, folder: Path, number: int | None) -> bool:
-        if not background.is_driven(folder):
+        if not is_driven(folder):
             return True
         if number is None:
             return False
@@ -169,7 +170,6 @@ class JobOperations:
     def cancel(self, name: str) -> None:
         """Cancel a job; see `begin_cancel`."""
         folder, number = self._find(name)
-        _await_driver(folder)  # one that was just started would not hear what it is told
         cancel_stored(folder, number)
 
     def begin_cancel(self, name: str, **kwargs: Any) -> Poller[None]:
@@ -356,16 +356,6 @@ def _labelled(job: Any, sweep: StoredSweep, folder: Path, *, driven: bool) -> An
     if sweep.status is RunStatus.FAILED:
         job.properties.setdefault("error", sweep.reason)
     return job
-
-
-def _await_driver(folder: Path) -> None:
-    """Wait until a driver that was started has taken the sweep."""
-    while background.is_driven(folder):
-        with StoreReader.open(folder) as reader:
-            driver = reader.driver()
-        if driver is not None and driver.alive:
-            return
-        time.sleep(_POLL_S)
 
 
 def _copy_text(path: Path, at: int) -> int:

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from hdcore import background
 from hdcore.azure.load import is_remote, legal_name, missing_here, read_document
 from hdcore.azure.settings import engine_block, local_paths
 from hdcore.azure.v2.assets import registered_path
@@ -18,10 +17,8 @@ from hdcore.azure.v2.command import CommandJob, inputs_document, outputs_documen
 from hdcore.azure.v2.exceptions import ValidationException
 from hdcore.azure.v2.sweep import SweepJob, labels_document, sweep_document
 from hdcore.errors import NotServedError
+from hdcore.hyperdrive.submit import NO_METRIC
 from hdcore.records import InputSpec, SweepSpec
-
-COMMAND_METRIC = "score"
-"""A command job is a sweep of one run without parameters; what it reports is kept, and no metric is asked for."""
 
 
 def submit(job: Any, root: Path, **changes: Any) -> Path:
@@ -46,7 +43,10 @@ def submit(job: Any, root: Path, **changes: Any) -> Path:
         If the job cannot be meant, or needs what is not on this machine; nothing was made.
     RefusedError
         If a job of this name exists.
+    HyperDriveServiceException
+        If its driver could not start.
     """
+    from hdcore.hyperdrive.drive import start_driver
     from hdcore.sweep import check_runnable, create_sweep
 
     job = copy.copy(job)
@@ -61,7 +61,7 @@ def submit(job: Any, root: Path, **changes: Any) -> Path:
         print(f"hdcore: warning: {warning}", file=sys.stderr, flush=True)
     with create_sweep(root, spec, takes_free_name=job.name is None) as store:
         folder = store.folder
-    background.start(folder)
+    start_driver(folder)
     return folder
 
 
@@ -98,6 +98,7 @@ def specification(job: Any, root: Path) -> SweepSpec:
 
 
 def _command_document(job: CommandJob) -> dict[str, Any]:
+    """Return a sweep of one run without parameters; what it reports is kept, and no metric is asked for."""
     searched = [name for name, value in job.inputs.items() if hasattr(value, "to_json")]
     if searched:
         raise ValidationException("is an expression; call .sweep(…) on the job first", field=f"inputs.{searched[0]}")
@@ -106,7 +107,7 @@ def _command_document(job: CommandJob) -> dict[str, Any]:
         "type": "sweep",
         "search_space": {},
         "sampling_algorithm": "random",
-        "objective": {"goal": "maximize", "primary_metric": COMMAND_METRIC},
+        "objective": {"goal": "maximize", "primary_metric": NO_METRIC},
         "limits": {
             "max_total_trials": 1,
             **(

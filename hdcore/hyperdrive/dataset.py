@@ -1,0 +1,441 @@
+"""Datasets: named sets of local paths."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar
+
+from hdcore.hyperdrive.exceptions import DatasetExecutionError, DatasetValidationError
+from hdcore.hyperdrive.journal import make_private_folder, write_private
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hdcore.hyperdrive.workspace import Workspace
+
+INPUTS_VARIABLE = "HDCORE_INPUT_DATASETS"
+"""Environment variable of a run: JSON, name of an input -> what `Run.input_datasets` gives for it."""
+
+
+class Dataset:
+    """A set of local paths. Made by `Dataset.File` and `Dataset.Tabular`, found by `get_by_name`.
+
+    Attributes
+    ----------
+    name, version, id : str, int, str
+        Name and version are None until `register`.
+    """
+
+    File: ClassVar[type[_FileFactory]]
+    Tabular: ClassVar[type[_TabularFactory]]
+    _kind = "file"
+
+    def __init__(self, paths: Sequence[str], reader: Mapping[str, Any] | None = None) -> None:
+        self._paths = list(paths)
+        self._reader = dict(reader or {})
+        self.name: str | None = None
+        self.version: int | None = None
+        self.description: str | None = None
+        self.tags: dict[str, str] = {}
+        self._workspace: Workspace | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(name={self.name!r}, version={self.version!r}, paths={self._paths!r})"
+
+    @property
+    def id(self) -> str:
+        """The same for the same paths."""
+        text = json.dumps([self._kind, self._paths, self._reader], default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    # ------------------------------------------------------------------ registered ones
+
+    @staticmethod
+    def get_by_name(workspace: Workspace, name: str, version: int | str | None = None) -> Any:
+        """Return a registered dataset.
+
+        Raises
+        ------
+        DatasetValidationError
+            If there is none of this name or version.
+        """
+        found = dict(workspace._kept("datasets")).get(name)
+        versions = (found or {}).get("versions") or []
+        if not versions:
+            names = ", ".join(repr(other) for other, _ in workspace._kept("datasets"))
+            raise DatasetValidationError(
+                f"Dataset.get_by_name: no dataset is named {name!r}; "
+                + (f"there is {names}" if names else "register one with dataset.register(workspace, name)")
+            )
+        number = len(versions) if version in (None, "latest") else int(str(version))
+        if not 1 <= number <= len(versions):
+            raise DatasetValidationError(f"Dataset.get_by_name: {name!r} has versions 1 to {len(versions)}")
+        return _from_document(versions[number - 1], workspace)
+
+    @staticmethod
+    def get_by_id(workspace: Workspace, id: str, **_: Any) -> Any:
+        """Return a dataset by its id: a registered one, or one that was an argument of a run."""
+        path = workspace._place / "dataset-ids" / f"{id}.json"
+        try:
+            return _from_document(json.loads(path.read_text(encoding="utf-8")), workspace)
+        except (OSError, ValueError):
+            raise DatasetValidationError(f"Dataset.get_by_id: no dataset has the id {id!r}") from None
+
+    @staticmethod
+    def get_all(workspace: Workspace) -> dict[str, Any]:
+        """Return the newest version of each registered dataset."""
+        return {
+            name: _from_document(document["versions"][-1], workspace)
+            for name, document in workspace._kept("datasets")
+            if document.get("versions")
+        }
+
+    def register(
+        self,
+        workspace: Workspace,
+        name: str,
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        create_new_version: bool = False,
+    ) -> Any:
+        """Keep the dataset under a name. The files stay where they are.
+
+        Raises
+        ------
+        DatasetValidationError
+            If another dataset has the name and `create_new_version` is not set.
+        """
+        versions = list((dict(workspace._kept("datasets")).get(name) or {}).get("versions") or [])
+        same = next((at for at, document in enumerate(versions) if document.get("id") == self.id), None)
+        if same is None:
+            if versions and not create_new_version:
+                raise DatasetValidationError(
+                    f"Dataset.register: another dataset is named {name!r}; set create_new_version=True"
+                )
+            made = _from_document(self._document(), workspace)
+            made.name, made.version = name, len(versions) + 1
+            made.description, made.tags = description, dict(tags or {})
+            versions.append(made._document())
+            workspace._keep("datasets", name, {"name": name, "versions": versions})
+            same = len(versions) - 1
+        found = _from_document(versions[same], workspace)
+        found._remember(workspace)
+        return found
+
+    def unregister_all_versions(self) -> None:
+        """Forget the name; the files stay."""
+        from hdcore.hyperdrive.workspace import legal_file_name
+
+        if self._workspace is not None and self.name is not None:
+            (self._workspace._place / "datasets" / f"{legal_file_name(self.name)}.json").unlink(missing_ok=True)
+
+    # ------------------------------------------------------------------ as an input of a run
+
+    def as_named_input(self, name: str) -> DatasetConsumptionConfig:
+        """Return the dataset as an input that the script finds in ``run.input_datasets[name]``."""
+        return DatasetConsumptionConfig(name, self)
+
+    def _document(self) -> dict[str, Any]:
+        return {
+            "kind": self._kind,
+            "paths": self._paths,
+            "reader": self._reader,
+            "id": self.id,
+            "name": self.name,
+            "version": self.version,
+            "description": self.description,
+            "tags": self.tags,
+        }
+
+    def _remember(self, workspace: Workspace) -> str:
+        """Make the dataset known by its id, which is then what a script gets."""
+        write_private(workspace._place / "dataset-ids" / f"{self.id}.json", json.dumps(self._document()))
+        return self.id
+
+    def _files(self) -> list[str]:
+        """Return all files, those of folders and patterns too.
+
+        Raises
+        ------
+        DatasetExecutionError
+            If a path does not exist.
+        """
+        found: list[str] = []
+        for path in self._paths:
+            if os.path.isdir(path):
+                found += sorted(os.fspath(file) for file in Path(path).rglob("*") if file.is_file())
+            elif os.path.isfile(path):
+                found.append(path)
+            elif glob.has_magic(path) and (matches := glob.glob(path, recursive=True)):
+                found += sorted(match for match in matches if os.path.isfile(match))
+            else:
+                raise DatasetExecutionError(
+                    f"{path}: no such file or folder on this machine; copy the data there, or give a local path"
+                )
+        return found
+
+
+class FileDataset(Dataset):
+    """Files, which a script gets as a path: of the file if there is one, else of the folder that holds them."""
+
+    def to_path(self) -> list[str]:
+        """Return the paths of the files under the dataset's folder, each with a leading slash."""
+        files = self._files()
+        root = _common_folder(files)
+        return [f"/{os.path.relpath(file, root)}" for file in files]
+
+    def as_mount(self, path_on_compute: str | None = None) -> DatasetConsumptionConfig:
+        """Return the dataset as an input that is a path."""
+        return DatasetConsumptionConfig(self.name or f"input_{self.id[:8]}", self, "mount", path_on_compute)
+
+    def as_download(self, path_on_compute: str | None = None) -> DatasetConsumptionConfig:
+        """Return the dataset as an input that is a path; nothing is copied."""
+        return DatasetConsumptionConfig(self.name or f"input_{self.id[:8]}", self, "download", path_on_compute)
+
+    def download(
+        self, target_path: str | None = None, overwrite: bool = False, ignore_not_found: bool = False
+    ) -> list[str]:
+        """Copy the files into a folder; return the paths of the copies."""
+        folder = Path(target_path or ".")
+        files = self._files()
+        root = _common_folder(files)
+        found = []
+        for file in files:
+            target = folder / os.path.relpath(file, root)
+            if target.exists() and not overwrite:
+                raise DatasetExecutionError(f"{target} exists; set overwrite=True")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+            found.append(os.fspath(target))
+        return found
+
+    def mount(self, mount_point: str | None = None, **_: Any) -> MountContext:
+        """Return a context whose `mount_point` is where the files are."""
+        return MountContext(self._local_path())
+
+    def _local_path(self) -> str:
+        """Return the file, the folder, or a folder of links to exactly these files."""
+        if len(self._paths) == 1 and os.path.exists(self._paths[0]):
+            return self._paths[0]
+        files = self._files()
+        if self._workspace is None:
+            return _common_folder(files)
+        view = make_private_folder(self._workspace._place / "dataset-views" / self.id)
+        root = _common_folder(files)
+        for file in files:
+            link = view / os.path.relpath(file, root)
+            make_private_folder(link.parent)
+            if not link.is_symlink():
+                link.symlink_to(file)
+        return os.fspath(view)
+
+
+class TabularDataset(Dataset):
+    """A table in delimited, JSON-lines or Parquet files; read by pandas."""
+
+    _kind = "tabular"
+
+    def to_pandas_dataframe(self, **_: Any) -> Any:
+        """Return the whole table.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            pd = import_module("pandas")
+        except ImportError:
+            raise ImportError("TabularDataset.to_pandas_dataframe needs pandas; install it") from None
+        form = self._reader.get("form")
+        files = self._files()
+        if form == "parquet":
+            frames = [pd.read_parquet(file) for file in files]
+        elif form == "json":
+            frames = [pd.read_json(file, lines=True) for file in files]
+        else:
+            header = 0 if self._reader.get("header", True) else None
+            frames = [pd.read_csv(file, sep=self._reader.get("separator") or ",", header=header) for file in files]
+        return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+
+
+class DatasetConsumptionConfig:
+    """A dataset as an input of a run.
+
+    Parameters
+    ----------
+    name : str
+    dataset : Dataset
+    mode : str
+        ``direct``: the script gets the dataset; ``mount``, ``download``: a path.
+    """
+
+    def __init__(self, name: str, dataset: Dataset, mode: str = "direct", path_on_compute: str | None = None) -> None:
+        self.name = name
+        self.dataset = dataset
+        self.mode = mode
+        self.path_on_compute = path_on_compute
+
+    def as_mount(self, path_on_compute: str | None = None) -> DatasetConsumptionConfig:
+        return DatasetConsumptionConfig(self.name, self.dataset, "mount", path_on_compute)
+
+    def as_download(self, path_on_compute: str | None = None) -> DatasetConsumptionConfig:
+        return DatasetConsumptionConfig(self.name, self.dataset, "download", path_on_compute)
+
+    def as_hdfs(self) -> DatasetConsumptionConfig:
+        return self.as_mount()
+
+
+class OutputFileDatasetConfig:
+    """A folder that a script writes to: each run has its own, ``outputs/NAME``.
+
+    Parameters
+    ----------
+    name : str, optional
+    destination : optional
+        Not used: the folder stays with the run.
+    """
+
+    def __init__(self, name: str | None = None, destination: Any = None, source: str | None = None, **_: Any) -> None:
+        self.name = name or f"output_{hashlib.sha256(repr(destination).encode()).hexdigest()[:8]}"
+        self.destination = destination
+
+    def as_upload(self, overwrite: bool = False, source_globs: Any = None) -> OutputFileDatasetConfig:
+        return self
+
+    def as_mount(self, **_: Any) -> OutputFileDatasetConfig:
+        return self
+
+    def register_on_complete(
+        self, name: str, description: str | None = None, tags: Any = None
+    ) -> OutputFileDatasetConfig:
+        return self
+
+    def as_input(self, name: str | None = None) -> OutputFileDatasetConfig:
+        return self
+
+
+class MountContext:
+    """Where the files of a dataset are."""
+
+    def __init__(self, mount_point: str) -> None:
+        self.mount_point = mount_point
+
+    def start(self) -> None:
+        """Do nothing: the files are there."""
+
+    def stop(self) -> None:
+        """Do nothing: the files stay."""
+
+    def __enter__(self) -> MountContext:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class _FileFactory:
+    @staticmethod
+    def from_files(path: Any, validate: bool = True, partition_format: str | None = None, **_: Any) -> FileDataset:
+        """Return a dataset of files: paths, patterns, ``(datastore, path)`` pairs, data paths, or a list of them."""
+        paths, workspace = _paths(path)
+        made = FileDataset(paths)
+        made._workspace = workspace
+        if validate:
+            made._files()
+        return made
+
+    @staticmethod
+    def upload_directory(src_dir: str, target: Any, **more: Any) -> FileDataset:
+        """Copy a folder into a datastore; return a dataset of the copy."""
+        datastore, path = target if isinstance(target, tuple) else (target.datastore, target.path_on_datastore)
+        datastore.upload(src_dir, path, overwrite=bool(more.get("overwrite")), show_progress=False)
+        return _FileFactory.from_files((datastore, path))
+
+
+class _TabularFactory:
+    @staticmethod
+    def from_delimited_files(
+        path: Any, validate: bool = True, separator: str = ",", header: Any = True, **_: Any
+    ) -> TabularDataset:
+        """Return a table of CSV files."""
+        has_header = header is not False and "NO_HEADERS" not in str(header).upper()
+        return _table(path, validate, {"form": "delimited", "separator": separator, "header": has_header})
+
+    @staticmethod
+    def from_parquet_files(path: Any, validate: bool = True, **_: Any) -> TabularDataset:
+        """Return a table of Parquet files."""
+        return _table(path, validate, {"form": "parquet"})
+
+    @staticmethod
+    def from_json_lines_files(path: Any, validate: bool = True, **_: Any) -> TabularDataset:
+        """Return a table of JSON-lines files."""
+        return _table(path, validate, {"form": "json"})
+
+    @staticmethod
+    def register_pandas_dataframe(dataframe: Any, target: Any, name: str, **_: Any) -> TabularDataset:
+        """Write a data frame into a datastore as CSV; return it as a registered dataset."""
+        datastore, path = target if isinstance(target, tuple) else (target, None)
+        file = datastore.locate(f"{path or 'managed-dataset'}/{name}.csv")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        dataframe.to_csv(file, index=False)
+        made = _TabularFactory.from_delimited_files(os.fspath(file))
+        registered: TabularDataset = made.register(datastore.workspace, name, create_new_version=True)
+        return registered
+
+
+Dataset.File = _FileFactory
+Dataset.Tabular = _TabularFactory
+
+
+def restore(document: Mapping[str, Any]) -> Any:
+    """Return what a run's script gets for an input: a path, or a dataset."""
+    if document.get("path") is not None:
+        return document["path"]
+    return _from_document(document.get("dataset") or {}, None)
+
+
+def _table(path: Any, validate: bool, reader: Mapping[str, Any]) -> TabularDataset:
+    paths, workspace = _paths(path)
+    made = TabularDataset(paths, reader)
+    made._workspace = workspace
+    if validate:
+        made._files()
+    return made
+
+
+def _paths(path: Any) -> tuple[list[str], Any]:
+    """Return local paths, and the workspace of a datastore among them."""
+    if isinstance(path, list):
+        pairs = [_paths(item) for item in path]
+        return [one for paths, _ in pairs for one in paths], next((w for _, w in pairs if w is not None), None)
+    if isinstance(path, tuple) and len(path) == 2 and hasattr(path[0], "locate"):
+        return [os.fspath(path[0].locate(path[1]))], path[0].workspace
+    if hasattr(path, "_local_path"):
+        datastore = getattr(path, "datastore", None)
+        return [path._local_path()], getattr(datastore, "workspace", None)
+    if isinstance(path, (str, os.PathLike)):
+        text = os.fspath(path)
+        if "://" in text and not text.startswith("file://"):
+            raise DatasetValidationError(f"{text} is not on this machine; download it and give the local path")
+        return [os.path.abspath(os.path.expanduser(text.removeprefix("file://")))], None
+    raise DatasetValidationError(f"a dataset of {path!r} cannot be made; give a path, or (datastore, path)")
+
+
+def _common_folder(files: Sequence[str]) -> str:
+    return os.path.commonpath([os.path.dirname(file) for file in files]) if files else os.getcwd()
+
+
+def _from_document(document: Mapping[str, Any], workspace: Any) -> Any:
+    kind = TabularDataset if document.get("kind") == "tabular" else FileDataset
+    made = kind(document.get("paths") or [], document.get("reader"))
+    made.name, made.version = document.get("name"), document.get("version")
+    made.description, made.tags = document.get("description"), dict(document.get("tags") or {})
+    made._workspace = workspace
+    return made

@@ -1,0 +1,216 @@
+"""The steps of a pipeline: what each submits, and what it hands on when that is done."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hdcore.hyperdrive.exceptions import UserErrorException
+from hdcore.hyperdrive.files import RunFiles
+from hdcore.hyperdrive.journal import make_private_folder
+from hdcore.hyperdrive.script import ScriptRunConfig, Trial, split_arguments
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hdcore.hyperdrive.experiment import Experiment
+    from hdcore.hyperdrive.run import Run
+
+
+class Step:
+    """Base of the steps.
+
+    Attributes
+    ----------
+    name : str
+    arguments, inputs, outputs : list
+        Data among them become paths when the pipeline is submitted.
+    after : list of Step
+        What has to be done before.
+    """
+
+    def __init__(self, name: str, arguments: Any, inputs: Sequence[Any] | None, outputs: Sequence[Any] | None) -> None:
+        self.name = name
+        self.arguments = split_arguments(arguments)
+        self.inputs = list(inputs or [])
+        self.outputs = list(outputs or [])
+        self.after: list[Step] = []
+        self._values: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(name={self.name!r})"
+
+    def run_after(self, step: Step) -> None:
+        """Let another step end before this one begins."""
+        self.after.append(step)
+
+    def needs(self) -> Iterator[Any]:
+        """Yield the data that the step reads."""
+        own = {id(data) for data in self.outputs}
+        for data in [*self.inputs, *self.arguments]:
+            if id(data) not in own:
+                yield data
+
+    def _bind(self, folder: Path, parameters: Mapping[str, Any]) -> None:
+        """Give the data of the step their paths, and the parameters their values."""
+        self._values = dict(parameters)
+        for data in [*self.outputs, *self.inputs, *self.arguments]:
+            if hasattr(data, "training_output"):
+                make_private_folder(folder)
+                data._path = folder / data.name
+
+    def _resolved(self) -> tuple[Any, ...]:
+        """Return the arguments with the values of parameters; folders of outputs are made."""
+        for data in self.outputs:
+            if hasattr(data, "training_output") and data.training_output is None:
+                make_private_folder(Path(data._local_path()))
+        return tuple(
+            self._values.get(value.name, value.default_value) if hasattr(value, "default_value") else value
+            for value in self.arguments
+        )
+
+    def _start(self, experiment: Experiment) -> Run:
+        raise NotImplementedError
+
+    def _finish(self, run: Run) -> None:
+        """Hand on what the run has left."""
+
+
+class PythonScriptStep(Step):
+    """A step that runs a script.
+
+    Parameters
+    ----------
+    script_name : str
+    name : str, optional
+    arguments : list, optional
+        Strings, numbers, `PipelineData`, `PipelineParameter`, datasets.
+    compute_target, runconfig : optional
+    inputs, outputs : list, optional
+    source_directory : path-like, optional
+    """
+
+    def __init__(
+        self,
+        script_name: str,
+        name: str | None = None,
+        arguments: Any = None,
+        compute_target: Any = None,
+        runconfig: Any = None,
+        runconfig_pipeline_params: Any = None,
+        inputs: Sequence[Any] | None = None,
+        outputs: Sequence[Any] | None = None,
+        params: Any = None,
+        source_directory: str | os.PathLike[str] | None = None,
+        allow_reuse: bool = True,
+        version: str | None = None,
+        hash_paths: Any = None,
+    ) -> None:
+        super().__init__(name or script_name, arguments, inputs, outputs)
+        self.script_name = script_name
+        self.compute_target = compute_target
+        self.runconfig = runconfig
+        self.source_directory = os.fspath(source_directory) if source_directory is not None else "."
+
+    def _start(self, experiment: Experiment) -> Run:
+        from hdcore.hyperdrive.submit import submit_script
+
+        arguments = self._resolved()
+        config = ScriptRunConfig(self.source_directory, self.script_name, list(arguments), run_config=self.runconfig)
+        trial: Trial = config._trial()
+        inputs = tuple(data for data in self.inputs if data not in self.arguments)
+        return submit_script(experiment, replace(trial, inputs=inputs))
+
+
+class EstimatorStep(Step):
+    """A step that runs an estimator.
+
+    Parameters
+    ----------
+    name : str, optional
+    estimator : Estimator
+    estimator_entry_script_arguments : list, optional
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        estimator: Any = None,
+        estimator_entry_script_arguments: Any = None,
+        runconfig_pipeline_params: Any = None,
+        inputs: Sequence[Any] | None = None,
+        outputs: Sequence[Any] | None = None,
+        compute_target: Any = None,
+        allow_reuse: bool = True,
+        version: str | None = None,
+    ) -> None:
+        if estimator is None:
+            raise UserErrorException("EstimatorStep: estimator is missing")
+        super().__init__(name or estimator.entry_script, estimator_entry_script_arguments, inputs, outputs)
+        self.estimator = estimator
+
+    def _start(self, experiment: Experiment) -> Run:
+        from hdcore.hyperdrive.submit import submit_script
+
+        trial: Trial = self.estimator._trial()
+        return submit_script(experiment, replace(trial, arguments=(*trial.arguments, *self._resolved())))
+
+
+class HyperDriveStep(Step):
+    """A step that runs a sweep.
+
+    Parameters
+    ----------
+    name : str
+    hyperdrive_config : HyperDriveConfig
+    estimator_entry_script_arguments : list, optional
+        Further fixed arguments of the script.
+    inputs, outputs : list, optional
+        Outputs with a `TrainingOutput` get the best run's model, or all metrics as JSON.
+    metrics_output : PipelineData, optional
+        Gets all metrics as JSON.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        hyperdrive_config: Any,
+        estimator_entry_script_arguments: Any = None,
+        inputs: Sequence[Any] | None = None,
+        outputs: Sequence[Any] | None = None,
+        metrics_output: Any = None,
+        allow_reuse: bool = True,
+        version: str | None = None,
+    ) -> None:
+        if hyperdrive_config.pipeline is not None:
+            raise UserErrorException("HyperDriveStep: its configuration is over a pipeline; give one over a script")
+        more = [metrics_output] if metrics_output is not None else []
+        super().__init__(name, estimator_entry_script_arguments, inputs, [*(outputs or []), *more])
+        self.hyperdrive_config = hyperdrive_config
+        self.metrics_output = metrics_output
+
+    def _start(self, experiment: Experiment) -> Run:
+        from hdcore.hyperdrive.submit import submit_sweep
+
+        return submit_sweep(experiment, self.hyperdrive_config, more_arguments=self._resolved())
+
+    def _finish(self, run: Run) -> None:
+        best = run.get_best_run_by_primary_metric()  # type: ignore[attr-defined]
+        for data in self.outputs:
+            wanted = getattr(data, "training_output", None)
+            if data is self.metrics_output or (wanted is not None and wanted.type == "Metrics"):
+                Path(data._local_path()).write_text(json.dumps(run.get_metrics()), encoding="utf-8")
+            elif wanted is not None and best is not None:
+                _copy_model(RunFiles(best._home.folder), wanted.model_file or "outputs", Path(data._local_path()))
+
+
+def _copy_model(files: RunFiles, name: str, target: Path) -> None:
+    folder = files.find_folder(name)
+    if folder is not None:
+        shutil.copytree(folder, target, dirs_exist_ok=True)
+    else:
+        shutil.copy2(files.find(name), target)

@@ -1,0 +1,353 @@
+"""From a configuration to a stored sweep and its driver."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from hdcore.errors import InputError, RefusedError, SpaceError
+from hdcore.hyperdrive.config import HyperDriveConfig
+from hdcore.hyperdrive.dataset import (
+    INPUTS_VARIABLE,
+    DatasetConsumptionConfig,
+    FileDataset,
+    OutputFileDatasetConfig,
+    TabularDataset,
+)
+from hdcore.hyperdrive.details import option
+from hdcore.hyperdrive.estimators import Estimator
+from hdcore.hyperdrive.exceptions import (
+    HyperDriveConfigException,
+    HyperDriveServiceException,
+    UserErrorException,
+)
+from hdcore.hyperdrive.experiment import Experiment
+from hdcore.hyperdrive.homes import ABOUT_NAME, SweepHome
+from hdcore.hyperdrive.journal import write_private
+from hdcore.hyperdrive.limits import MOST_CONCURRENT, MOST_RUNS, is_strict
+from hdcore.hyperdrive.policies import NoTerminationPolicy
+from hdcore.hyperdrive.run import Run
+from hdcore.hyperdrive.script import ScriptRunConfig, Trial
+from hdcore.hyperdrive.workspace import Workspace
+from hdcore.records import Limits, SweepSpec
+from hdcore.typing import Goal
+
+NO_METRIC = "-"
+"""Primary metric of a single run, which has none."""
+
+
+def submit(experiment: Experiment, config: Any, tags: Mapping[str, Any] | None = None) -> Run:
+    """Start a sweep or a single run; return at once.
+
+    Raises
+    ------
+    HyperDriveConfigException
+        If the sweep's configuration cannot be run.
+    UserErrorException
+        If the script or its data cannot be found.
+    """
+    if isinstance(config, HyperDriveConfig):
+        return submit_sweep(experiment, config, tags)
+    if isinstance(config, (ScriptRunConfig, Estimator)):
+        return submit_script(experiment, config._trial(), tags)
+    raise UserErrorException(
+        f"Experiment.submit: a {type(config).__name__} cannot be submitted; give a HyperDriveConfig, a ScriptRunConfig"
+        " or an estimator"
+    )
+
+
+def submit_sweep(
+    experiment: Experiment,
+    config: HyperDriveConfig,
+    tags: Mapping[str, Any] | None = None,
+    *,
+    more_arguments: Sequence[Any] = (),
+) -> Run:
+    """Start a sweep.
+
+    Parameters
+    ----------
+    more_arguments : sequence
+        Fixed arguments behind those of the configuration.
+    """
+    from hdcore.hyperdrive.sweep_run import HyperDriveRun
+    from hdcore.hyperdrive.warm_start import parent_names, resumed_names
+
+    workspace = experiment.workspace
+    if config.pipeline is not None:
+        raise HyperDriveConfigException("a sweep over a pipeline has no local meaning; give its script as run_config")
+    sampling, policy = config._sampling, config._policy
+    if is_strict():
+        _check_strict(config)
+    if config._max_total_runs < 1:
+        raise HyperDriveConfigException(f"max_total_runs is {config._max_total_runs}; give 1 or more")
+    what = config._estimator or config._run_config
+    trial: Trial = what._trial(sampling.parameter_space) if isinstance(what, Estimator) else what._trial()
+    trial = replace(trial, arguments=(*trial.arguments, *more_arguments))
+    spec = _specification(workspace, experiment, trial, sampling.parameter_space)
+    properties = sampling.properties or {}
+    spec = msgspec.structs.replace(
+        spec,
+        space=_space_of(sampling.parameter_space),
+        metric=config._metric,
+        goal=Goal(config._goal.value.lower()),
+        limits=Limits(
+            max_total_runs=config._max_total_runs,
+            max_concurrent_runs=config.max_concurrent_runs if is_strict() else config._given_concurrent,
+            timeout_s=config._max_duration_minutes * 60.0 or None,
+            run_timeout_s=trial.timeout_s,
+        ),
+        sampler=sampling.sampler(),
+        policy=None if isinstance(policy, NoTerminationPolicy) else policy.to_json(),
+        seed=_seed(properties),
+        resume_from=parent_names(config),
+        resume_runs=resumed_names(config),
+    )
+    about = {"kind": "sweep", "config": config.to_json(), "trial": _trial_document(trial)}
+    home = _start(workspace, spec, about, config._custom_run_id, tags)
+    return HyperDriveRun(experiment, home.id, hyperdrive_config=config, _home=home)
+
+
+def submit_script(experiment: Experiment, trial: Trial, tags: Mapping[str, Any] | None = None) -> Run:
+    """Start one run of a script."""
+    from hdcore.hyperdrive.script_run import ScriptRun
+
+    workspace = experiment.workspace
+    spec = _specification(workspace, experiment, trial, {})
+    spec = msgspec.structs.replace(
+        spec, metric=NO_METRIC, limits=Limits(max_total_runs=1, run_timeout_s=trial.timeout_s), seed=0
+    )
+    run_id = f"{spec.name}_{int(time.time())}_{uuid.uuid4().hex[:8]}"
+    home = _start(workspace, spec, {"kind": "run", "trial": _trial_document(trial)}, run_id, None)
+    run = ScriptRun(experiment, f"{home.id}_0", _home=home.child(0))
+    run.set_tags(tags or {})
+    return run
+
+
+def _start(
+    workspace: Workspace,
+    spec: SweepSpec,
+    about: Mapping[str, Any],
+    sweep_id: str | None,
+    tags: Mapping[str, Any] | None,
+) -> SweepHome:
+    from hdcore.hyperdrive.drive import start_driver
+    from hdcore.hyperdrive.homes import sweep_home
+    from hdcore.sweep import check_runnable, create_sweep
+
+    if sweep_id is not None and sweep_home(workspace._root, sweep_id) is not None:
+        raise HyperDriveServiceException(f"a run with the id {sweep_id!r} exists; give another custom_run_id")
+    try:
+        check_runnable(spec)
+        with create_sweep(workspace._root, spec, sweep_id=sweep_id, takes_free_name=True) as store:
+            folder, stored_id = store.folder, store.sweep_id
+            write_private(folder / ABOUT_NAME, json.dumps(about, indent=2, default=str))
+    except RefusedError:
+        raise
+    except InputError as error:
+        where = f"{error.field}: " if error.field else ""
+        raise HyperDriveConfigException(f"{where}{error}") from None
+    home = sweep_home(workspace._root, stored_id)
+    assert home is not None, "it was made right here"
+    for key, value in (tags or {}).items():
+        home.journal.add("tag", name=str(key), value=None if value is None else str(value))
+    start_driver(folder)
+    return home
+
+
+# ---------------------------------------------------------------------- what runs
+
+
+def _specification(workspace: Workspace, experiment: Experiment, trial: Trial, space: Mapping[str, Any]) -> SweepSpec:
+    """Return the specification of everything but the search."""
+    from hdcore.azure.load import legal_name
+    from hdcore.command import Command
+
+    code = os.path.abspath(trial.source_directory)
+    if not os.path.isdir(code):
+        raise UserErrorException(
+            f"source_directory: {trial.source_directory} is no folder; give the folder of the script"
+        )
+    arguments = _Arguments(workspace)
+    words = [arguments.word(value) for value in trial.arguments]
+    for value in trial.inputs:
+        arguments.add_input(value)
+    searched = [part for name in space for part in (shlex.quote(option(name)), f"${{{{search_space.{name}}}}}")]
+    if trial.command is not None:
+        command = " ".join([arguments.command(trial.command), *words, *searched])
+        shell: bool | str = "auto"
+    else:
+        command = " ".join([_program(trial, code), *words, *searched])
+        shell = False
+    try:
+        Command.parse(command, shell).check(search_space=space, outputs=arguments.outputs)
+    except InputError as error:
+        raise UserErrorException(f"arguments: the command {error}") from None
+    environment = {name: str(value) for name, value in trial.environment.environment_variables.items()}
+    if arguments.inputs:
+        environment[INPUTS_VARIABLE] = json.dumps(arguments.inputs)
+        for name, item in arguments.inputs.items():
+            if item["path"] is not None:
+                environment[f"AZUREML_DATAREFERENCE_{name}"] = item["path"]
+    environment.update(
+        AZUREML_ARM_SUBSCRIPTION=workspace.subscription_id,
+        AZUREML_ARM_RESOURCEGROUP=workspace.resource_group,
+        AZUREML_ARM_WORKSPACE_NAME=workspace.name,
+        AZUREML_ARM_PROJECT_NAME=experiment.name,
+        AZUREML_EXPERIMENT_ID=experiment.id,
+    )
+    return SweepSpec(
+        name=legal_name(experiment.name),
+        space={},
+        metric=NO_METRIC,
+        goal=Goal.MAXIMIZE,
+        limits=Limits(max_total_runs=1),
+        command=command,
+        shell=shell,
+        code=code,
+        outputs=arguments.outputs,
+        environment=environment,
+        gpus_per_run=1 if trial.wants_gpu and _has_gpus() else 0,
+        experiment_name=experiment.name,
+        display_name=experiment.name,
+    )
+
+
+def _program(trial: Trial, code: str) -> str:
+    """Return the words that start the script."""
+    script = trial.script
+    if not script:
+        raise UserErrorException("script is missing; give the path of the script in source_directory")
+    inside = os.path.relpath(os.path.join(code, script), code)
+    if inside.startswith("..") or not os.path.isfile(os.path.join(code, inside)):
+        raise UserErrorException(f"script: {script} does not exist in {trial.source_directory}; give a path in it")
+    return f"{shlex.quote(trial.environment._interpreter)} {shlex.quote(inside)}"
+
+
+class _Arguments:
+    """Turns arguments into words of a command; collects inputs and outputs on the way."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self.inputs: dict[str, dict[str, Any]] = {}
+        self.outputs: dict[str, dict[str, Any]] = {}
+
+    def word(self, value: Any) -> str:
+        """Return one argument, quoted."""
+        if isinstance(value, OutputFileDatasetConfig):
+            self.outputs[value.name] = {"type": "uri_folder"}
+            return f"${{{{outputs.{value.name}}}}}"
+        text = self._text(value)
+        if "${{" in text or "$[[" in text:
+            raise UserErrorException(f"arguments: {text!r} holds '${{{{', which stands for a value here; leave it out")
+        return shlex.quote(text)
+
+    def command(self, command: Any) -> str:
+        """Return the text of a command; the words of a list are joined, as Azure does, and data become paths."""
+        if isinstance(command, str):
+            return command
+        return " ".join(
+            item if isinstance(item, str) and not (" " in item and len(command) > 1) else self.word(item)
+            for item in command
+        )
+
+    def add_input(self, value: Any) -> None:
+        """Note an input that is no argument."""
+        if not isinstance(value, (str, int, float, bool, type(None))):
+            self._text(value)
+
+    def _text(self, value: Any) -> str:
+        from hdcore.command import format_value
+
+        if isinstance(value, FileDataset):
+            value = value.as_mount()
+        elif isinstance(value, TabularDataset):
+            value._workspace = value._workspace or self._workspace
+            return str(value._remember(self._workspace))
+        if isinstance(value, DatasetConsumptionConfig):
+            return self._dataset(value)
+        if hasattr(value, "_local_path"):
+            path = str(value._local_path())
+            name = getattr(value, "data_reference_name", None)
+            if name:
+                self.inputs[name] = {"path": path}
+            return path
+        if isinstance(value, os.PathLike):
+            return os.fspath(value)
+        default = getattr(value, "default_value", None)  # a PipelineParameter stands for its value
+        return format_value(value if default is None else default)
+
+    def _dataset(self, value: DatasetConsumptionConfig) -> str:
+        dataset = value.dataset
+        dataset._workspace = dataset._workspace or self._workspace
+        if value.mode != "direct" and isinstance(dataset, FileDataset):
+            path = dataset._local_path()
+            if not os.path.exists(path):
+                raise UserErrorException(
+                    f"input {value.name!r}: {path} is not on this machine; copy the data there, or give a local path"
+                )
+            self.inputs[value.name] = {"path": path}
+            return str(path)
+        self.inputs[value.name] = {"path": None, "dataset": dataset._document()}
+        return str(dataset._remember(self._workspace))
+
+
+def _trial_document(trial: Trial) -> dict[str, Any]:
+    """Return what `get_details` says of the submission."""
+    return {
+        "script": trial.script,
+        "command": trial.command if isinstance(trial.command, str) else None,
+        "arguments": [str(getattr(value, "name", value)) for value in trial.arguments],
+        "framework": trial.run_configuration.framework,
+        "target": trial.target,
+        "environment": trial.environment._document(),
+        "sourceDirectory": trial.source_directory,
+    }
+
+
+# ---------------------------------------------------------------------- the search
+
+
+def _space_of(space: Mapping[str, Any]) -> dict[str, Any]:
+    from hdcore.space import SearchSpace
+
+    try:
+        return SearchSpace(space).to_json()
+    except SpaceError as error:
+        raise HyperDriveConfigException(str(error)) from None
+
+
+def _seed(properties: Mapping[str, Any]) -> int:
+    seed = properties.get("seed")
+    if seed is None:
+        return int.from_bytes(os.urandom(4), "big")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise HyperDriveConfigException(f"properties: seed is {seed!r}; give a whole number, 0 or more")
+    return seed
+
+
+def _check_strict(config: HyperDriveConfig) -> None:
+    for word, value, most in (
+        ("max_total_runs", config._max_total_runs, MOST_RUNS),
+        ("max_concurrent_runs", config.max_concurrent_runs, MOST_CONCURRENT),
+    ):
+        if not 1 <= value <= most:
+            raise HyperDriveServiceException(f"{word} is {value}; Azure takes 1 to {most}")
+
+
+def _has_gpus() -> bool:
+    from hdcore.executors.devices import Devices
+
+    devices = Devices.find(None)
+    try:
+        return bool(devices.alive)
+    finally:
+        devices.close()
