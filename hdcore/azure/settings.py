@@ -24,6 +24,13 @@ def local_paths() -> dict[str, str]:
         raise InputError("is no JSON object of names and paths", field=INPUTS_VARIABLE) from None
 
 
+def given_path(what: str) -> str | None:
+    """Return the local copy that the user gave of what has this name, or this path in the cloud."""
+    given = local_paths()
+    last = what.rstrip("/").rpartition("/")[2]
+    return next((given[key] for key in (what, last, last.partition(".")[0]) if key in given), None)
+
+
 def engine_block() -> dict[str, Any]:
     """Return the ``hdcore`` block that the user's options stand for."""
     text = os.environ.get(GPUS_VARIABLE)

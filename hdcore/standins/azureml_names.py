@@ -162,8 +162,8 @@ MODULES: dict[str, dict[str, str]] = {
     "azureml.data.dataset_consumption_config": _of("DatasetConsumptionConfig"),
     "azureml.data.dataset_error_handling": _of("DatasetValidationError DatasetExecutionError"),
     "azureml.data.dataset_factory": {
-        "FileDatasetFactory": f"{_V1}:Dataset",
-        "TabularDatasetFactory": f"{_V1}.dataset:Tabular",
+        "FileDatasetFactory": f"{_V1}.dataset:_FileFactory",
+        "TabularDatasetFactory": f"{_V1}.dataset:_TabularFactory",
         "DataType": _DATA,
     },
     "azureml.data.file_dataset": _of("FileDataset"),
@@ -215,3 +215,72 @@ MODULES: dict[str, dict[str, str]] = {
     "azureml.widgets": _of("RunDetails"),
     "azureml.contrib": {},
 }
+
+_MORE: dict[str, dict[str, str]] = {
+    "azureml.core": {
+        **_of("get_run"),
+        **_not(_SERVICE, "diagnostic_log SynapseWorkspaceLinkedServiceConfiguration"),
+        **_not(
+            _COMPUTE,
+            "attach_legacy_compute_target remove_legacy_compute_target is_compute_target_prepared "
+            "prepare_compute_target",
+        ),
+    },
+    "azureml.core.authentication": _not(
+        _SERVICE, "AccessToken Audience ArmTokenAuthentication AzureMLTokenAuthentication"
+    ),
+    "azureml.core.compute.aks": _not(
+        _DEPLOY, "AksProvisioningConfiguration AksAttachConfiguration AksUpdateConfiguration SslConfiguration"
+    ),
+    "azureml.core.compute.amlcompute": {
+        "AmlComputeProvisioningConfiguration": f"{_V1}.compute:ProvisioningConfiguration",
+        **_not(_COMPUTE, "ScaleSettings AmlComputeStatus AmlComputeNodeStateCounts"),
+    },
+    "azureml.core.compute.databricks": _not(_COMPUTE, "DatabricksAttachConfiguration"),
+    "azureml.core.compute.kubernetescompute": _not(_COMPUTE, "KubernetesComputeAttachConfiguration"),
+    "azureml.core.compute_target": {
+        "AbstractComputeTarget": f"{_V1}:ComputeTarget",
+        "LocalTarget": f"{_V1}:ComputeTarget",
+    },
+    "azureml.core.databricks": _not(_COMPUTE, "MavenLibrary RCranLibrary JarLibrary EggLibrary"),
+    "azureml.core.environment": _not(
+        _SERVICE, "SparkPackage SparkSection RCranPackage RGitHubPackage RSection EnvironmentReference"
+    ),
+    "azureml.core.experiment": _not(_SERVICE, "ViewType"),
+    "azureml.core.image.image": _not(_DEPLOY, "Asset ImageConfig TargetRuntime UnknownImage"),
+    "azureml.core.linked_service": _not(
+        _SERVICE, "LinkedServiceConfiguration SynapseWorkspaceLinkedServiceConfiguration"
+    ),
+    "azureml.core.runconfig": {
+        **_of("DataPath Dataset"),
+        **_not(
+            _SERVICE,
+            "ContainerRegistry AzureContainerRegistry ApplicationEndpointConfiguration AmlComputeConfiguration "
+            "HistoryConfiguration Uri DataLocation DatacacheConfiguration DatasetRegistrationOptions "
+            "RegistrationOptions GlobsOptions UploadOptions MountOptions OutputOptions",
+        ),
+    },
+    "azureml.core.webservice.webservice": _not(
+        _DEPLOY,
+        "ContainerResourceRequirements LivenessProbeRequirements AutoScaler DataCollection "
+        "WebserviceDeploymentConfiguration UnknownWebservice",
+    ),
+    "azureml.data": _not(_DATA, "HDFSOutputDatasetConfig LinkFileOutputDatasetConfig LinkTabularOutputDatasetConfig"),
+    "azureml.data.output_dataset_config": _not(
+        _DATA, "HDFSOutputDatasetConfig LinkFileOutputDatasetConfig LinkTabularOutputDatasetConfig UploadOptions"
+    ),
+    "azureml.exceptions": dict.fromkeys(
+        (
+            *("AzureMLAggregatedException", "DatasetTimestampMissingError", "DiscoveryUrlNotFoundException"),
+            *("ParallelRunException", "RunConfigurationException", "WorkspacePrivateEndpointException"),
+        ),
+        f"{_V1}:AzureMLException",
+    ),
+    "azureml.pipeline.core": _not(_STEP, "ModuleVersion PipelineDataset PortDataReference StepRunOutput"),
+    "azureml.pipeline.core.schedule": _not(_DEPLOY, "TimeZone"),
+    "azureml.telemetry": _not(_SERVICE, "get_event_logger get_diagnostics_collection_info get_telemetry_log_handler"),
+    "azureml.train.dnn": _not(_COMPUTE, "ParameterServer"),
+    "azureml.train.estimator": {**_of("Gloo Nccl"), **_not(_COMPUTE, "ParameterServer MMLBaseEstimator")},
+}
+for _module, _names in _MORE.items():
+    MODULES[_module] = {**_names, **MODULES[_module]}

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from hdcore.azure.load import is_remote, legal_name, missing_here, read_document
-from hdcore.azure.settings import engine_block, local_paths
+from hdcore.azure.settings import engine_block, given_path, local_paths
 from hdcore.azure.v2.assets import registered_path
 from hdcore.azure.v2.command import CommandJob, inputs_document, outputs_document, trial_document
 from hdcore.azure.v2.exceptions import ValidationException
@@ -92,7 +92,7 @@ def specification(job: Any, root: Path) -> SweepSpec:
         inputs={name: path for name, path in given.items() if name in data["inputs"]},
         is_file=False,
     )
-    inputs = {name: _found(item, given, root) for name, item in spec.inputs.items()}
+    inputs = {name: _found(item, root) for name, item in spec.inputs.items()}
     source = os.path.abspath(sys.argv[0]) if sys.argv and sys.argv[0] not in ("", "-c", "-m") else ""
     return msgspec.structs.replace(spec, inputs=inputs, source=source, warnings=(*warnings, *spec.warnings))
 
@@ -126,16 +126,15 @@ def _seconds(timeout: Any) -> Any:
     return SweepJobLimits(trial_timeout=timeout).trial_timeout
 
 
-def _found(item: InputSpec, given: dict[str, str], root: Path) -> InputSpec:
+def _found(item: InputSpec, root: Path) -> InputSpec:
     """Give a cloud input its local path: what the user gave for its path, or what is registered, or another job's."""
     if item.type == "literal" or item.local is not None or item.path is None or not is_remote(item.path):
         return item
     from hdcore.azure.v2.jobs import job_path
 
-    local = given.get(item.path) or registered_path(root, item.path)
+    local = given_path(item.path) or registered_path(root, item.path)
     if local is None and (path := job_path(root, item.path)) is not None:
         local = os.fspath(path)
     if local is None or is_remote(local):
-        name = item.path.removeprefix("azureml:").partition(":")[0].partition("@")[0]
-        local = given.get(name)
+        local = given_path(item.path.removeprefix("azureml:").partition(":")[0].partition("@")[0])
     return item if local is None else msgspec.structs.replace(item, local=os.path.abspath(local))
