@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
+from hdcore.tracking.summary import summary
 from hdcore.typing import Goal, RunStatus
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def sweep_document(reader: StoreReader, *, only_run: int | None = None, points: 
     ----------
     reader : StoreReader
     only_run : int, optional
-        Leave the other runs out.
+        Leave the other runs out, and add what this one logged through MLflow, if anything.
     points : int, optional
         Most points a series; by default all of them, unless the sweep is very large.
     """
@@ -126,6 +127,10 @@ def sweep_document(reader: StoreReader, *, only_run: int | None = None, points: 
             name: [[interval if step is None else step, value] for interval, step, value, *_ in rows]
             for name, rows in series.items()
         }
+        if only_run is not None:
+            logged = summary(reader.folder / "runs" / f"{run.number:04d}", entry["id"], run.attempt)
+            if logged is not None:
+                entry["mlflow"] = logged
         entries.append(entry)
     return document
 

@@ -27,7 +27,9 @@ from hdcore.command import Command, as_argument, plain
 from hdcore.errors import ExecutorError, StoreError
 from hdcore.records import Launch, SweepSpec
 from hdcore.standins import with_standins
+from hdcore.tracking.journal import journal_name
 from hdcore.typing import Configuration
+from hdcore.workspace.mlflow import lead_mlflow_here, name_mlflow_run
 
 _NOT_INHERITED = frozenset(
     (
@@ -125,6 +127,7 @@ def prepare_run(
         HDCORE_OUTPUT_DIR=outputs,
         HDCORE_CHECKPOINT_DIR=checkpoints,
     )
+    name_mlflow_run(environment, environment["HDCORE_RUN_ID"])
     if previous is not None:
         environment["HDCORE_RESUME_FROM"] = previous
 
@@ -139,6 +142,8 @@ def prepare_run(
         _write_private(os.path.join(folder, "configuration.json"), _configuration_text(configuration))
         # A driver that was killed between start and commit leaves a file of the same attempt: its lines never happened.
         _write_private(report, b"", keep=offset > 0)
+        if not offset:
+            _remove(os.path.join(folder, journal_name(attempt)))
     except OSError as error:
         if _is_own_doing(error, folder):
             where = os.path.relpath(os.fsdecode(error.filename or folder), folder)
@@ -163,6 +168,7 @@ def prepare_run(
 def shared_environment(spec: SweepSpec, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return what the environments of all runs of a sweep have in common."""
     environment = {**_inherit(os.environ if inherited is None else inherited), **spec.environment}
+    lead_mlflow_here(environment, spec.environment)
     environment["PYTHONPATH"] = with_standins(environment.get("PYTHONPATH"))
     return environment
 

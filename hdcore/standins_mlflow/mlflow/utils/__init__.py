@@ -1,0 +1,1 @@
+"""``mlflow.utils``: limits that trainers ask for before they log."""

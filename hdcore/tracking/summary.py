@@ -1,0 +1,62 @@
+"""What a run logged through MLflow, as plain data for `hdcore show`."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from hdcore.tracking.journal import Journal, LoggedRun, journal_name
+
+
+def summary(folder: str | os.PathLike[str], run_id: str, attempt: int) -> dict[str, Any] | None:
+    """Return params, tags, models and nested runs of a run; None if it logged nothing but metrics and artifacts.
+
+    Parameters
+    ----------
+    folder : path-like
+        The run's folder.
+    run_id : str
+        ``HD_…_7``.
+    attempt : int
+        The one to read; each has a journal of its own.
+    """
+    journal = Journal(os.path.join(folder, journal_name(attempt)))
+    journal.refresh()
+    if not (journal.runs or journal.models or journal.registered):
+        return None
+    own = journal.runs.pop(run_id, LoggedRun())
+    return {
+        "name": own.info.get("name"),
+        "params": own.params,
+        "tags": _own_tags(own),
+        "datasets": [dataset.get("name") for dataset in own.datasets],
+        "models": [
+            {
+                "name": model.info.get("name"),
+                "folder": model.info.get("folder"),
+                "status": model.info.get("status"),
+            }
+            for model in journal.models.values()
+        ],
+        "registered_models": {name: len(found.versions) for name, found in journal.registered.items()},
+        "nested_runs": [{"id": nested_id, **_nested(nested)} for nested_id, nested in journal.runs.items()],
+    }
+
+
+def _nested(run: LoggedRun) -> dict[str, Any]:
+    metrics: dict[str, list[list[Any]]] = {}
+    for name, value, step, _ in run.metrics:
+        metrics.setdefault(str(name), []).append([step, value])
+    return {
+        "name": run.info.get("name"),
+        "parent": run.info.get("parent"),
+        "status": run.info.get("status"),
+        "params": run.params,
+        "tags": _own_tags(run),
+        "metrics": metrics,
+    }
+
+
+def _own_tags(run: LoggedRun) -> dict[str, str]:
+    """Return the tags that the script set: those named ``mlflow.…`` are MLflow's own."""
+    return {name: text for name, text in run.tags.items() if not name.startswith("mlflow.")}
