@@ -42,9 +42,7 @@ def azure_command(
 
     check_target(file)
     if file.suffix.lower() not in (".py", ".ipynb"):
-        raise InputError(
-            "is neither a Python script nor a notebook; sweep files run with `hdcore run`", source=str(file)
-        )
+        raise InputError("is no Python script and no notebook; sweep files run with `hdcore run`", source=str(file))
     environment = {**os.environ, "HDCORE_ROOT": str(find_root(root))}
     environment["PYTHONPATH"] = with_standins(environment.get("PYTHONPATH"), is_driver=True)
     paths = {name: os.path.abspath(os.path.expanduser(path)) for name, path in parse_inputs(inputs).items()}

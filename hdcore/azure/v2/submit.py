@@ -54,7 +54,7 @@ def submit(job: Any, root: Path, **changes: Any) -> Path:
         if value is not None:
             setattr(job, key, value)
     spec = specification(job, root)
-    for problem in missing_here(spec):
+    for problem in missing_here(msgspec.structs.replace(spec, source="")):  # the line of the call says where it is
         raise problem
     check_runnable(spec)
     for warning in spec.warnings:
