@@ -109,19 +109,29 @@ class Magics:
     def expand(self, text: str) -> str:
         """Put values in place of ``{expression}`` and ``$name``; what has none stays as it is."""
 
-        def value(match: re.Match[str], expression: str | None) -> str:
-            if expression is None:
-                return "$"  # $$
+        def value(match: re.Match[str], expression: str) -> str:
             try:
                 return str(self._evaluate(expression))
             except Exception:
                 return match[0]
 
+        def variable(match: re.Match[str]) -> str:
+            name, rest = match["name"], ""
+            while name is not None:
+                try:
+                    return f"{self._evaluate(name)}{rest}"
+                except Exception:  # $name.py: the rest is no attribute
+                    name, dot, last = name.rpartition(".")
+                    if not dot:
+                        return match[0]
+                    rest = f".{last}{rest}"
+            return "$"  # $$
+
         text = _BRACES.sub(lambda match: value(match, match["expression"]), text)
-        return _DOLLAR.sub(lambda match: value(match, match["name"]), text)
+        return _DOLLAR.sub(variable, text)
 
     def _environment(self, rest: str) -> Any:
-        name, mark, value = re.match(r"([^=\s]*)\s*(=|\s)?\s*(.*)", rest).groups()  # type: ignore[union-attr]
+        name, mark, value = re.match(r"([^=\s]*)(\s*=\s*|\s+)?(.*)", rest).groups()  # type: ignore[union-attr]
         if not name:
             return dict(os.environ)
         if not mark:

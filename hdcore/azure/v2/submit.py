@@ -102,6 +102,7 @@ def _command_document(job: CommandJob) -> dict[str, Any]:
     searched = [name for name, value in job.inputs.items() if hasattr(value, "to_json")]
     if searched:
         raise ValidationException("is an expression; call .sweep(…) on the job first", field=f"inputs.{searched[0]}")
+    inputs = inputs_document(job.inputs, {})
     return {
         **labels_document(job),
         "type": "sweep",
@@ -114,9 +115,9 @@ def _command_document(job: CommandJob) -> dict[str, Any]:
                 {"trial_timeout": _seconds(job.limits.timeout)} if job.limits is not None and job.limits.timeout else {}
             ),
         },
-        "inputs": inputs_document(job.inputs, {}),
+        "inputs": inputs,
         "outputs": outputs_document(job.outputs),
-        "trial": trial_document(job, {}, dict(job.inputs)),
+        "trial": trial_document(job, {}, inputs),
     }
 
 

@@ -150,7 +150,7 @@ def sweep_document(job: SweepJob, warnings: list[str]) -> dict[str, Any]:
     if job.objective is None:
         raise InputError("is missing; call set_objective(goal=…, primary_metric=…)", field="objective")
     searched = {name: serialised(value) for name, value in job.search_space.items()}
-    inputs = {**job.trial.inputs, **job.inputs}
+    inputs = inputs_document({**job.trial.inputs, **job.inputs}, searched)
     limits = limits_document(job.limits)
     if "trial_timeout" not in limits and job.trial.limits is not None and job.trial.limits.timeout is not None:
         limits["trial_timeout"] = job.trial.limits.timeout
@@ -164,7 +164,7 @@ def sweep_document(job: SweepJob, warnings: list[str]) -> dict[str, Any]:
         "objective": vars(job.objective),
         "limits": limits,
         "early_termination": policy_document(job.early_termination, warnings),
-        "inputs": inputs_document(inputs, searched),
+        "inputs": inputs,
         "outputs": outputs_document({**job.trial.outputs, **job.outputs}),
         "trial": trial_document(job.trial, searched, inputs),
     }
