@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
+from hdcore.errors import HdcoreError
 from hdcore.tracking.summary import summary
 from hdcore.typing import Goal, RunStatus
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hdcore.store import StoredRun, StoredSweep, StoreReader
 
 WHOLE_SERIES_ROWS = 250_000
@@ -55,6 +58,37 @@ def best_run(reader: StoreReader, sweep: StoredSweep) -> StoredRun | None:
         key=lambda run: ((run.value or 0.0) * goal.sign, -run.number),
         default=None,
     )
+
+
+def is_driven(reader: StoreReader) -> bool:
+    """Return whether a living driver has the sweep."""
+    driver = reader.driver()
+    return driver is not None and driver.alive
+
+
+def list_entry(name: str, folder: Path) -> dict[str, Any]:
+    """Return one line of the list of sweeps; a sweep that cannot be read has an ``error`` instead."""
+    from hdcore.store import StoreReader
+
+    try:
+        with StoreReader.open(folder) as reader:
+            sweep = reader.sweep()
+            best = best_run(reader, sweep)
+            driven = is_driven(reader)
+    except HdcoreError as error:
+        return {"name": name, "error": str(error)}
+    return {
+        "name": name,
+        "id": sweep.sweep_id,
+        "status": present_status(sweep.status, driven).value,
+        "goal": sweep.spec.goal.value,
+        "primary_metric": sweep.spec.metric,
+        "runs": {status.value: sweep.counts.get(status, 0) for status in RunStatus},
+        "max_total_runs": sweep.spec.limits.max_total_runs,
+        "best_run": None if best is None else best.number,
+        "best_value": None if best is None else best.value,
+        "created": display_time(sweep.created),
+    }
 
 
 def sweep_head(sweep: StoredSweep, *, driven: bool) -> dict[str, Any]:
@@ -110,8 +144,7 @@ def sweep_document(reader: StoreReader, *, only_run: int | None = None, points: 
     points : int, optional
         Most points a series; by default all of them, unless the sweep is very large.
     """
-    driver = reader.driver()
-    driven = driver is not None and driver.alive
+    driven = is_driven(reader)
     sweep = reader.sweep()
     best = best_run(reader, sweep)
     runs = reader.runs() if only_run is None else [reader.run(only_run)]

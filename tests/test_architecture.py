@@ -39,6 +39,7 @@ MAY_IMPORT = {
         "document", "driver", "engine", "executors", "importance", "observer", "policies", "sampling", "signals",
         "space", "store", "workspace",
     },
+    "ui": {"document", "store", "sweep"},
     "hyperdrive": {
         "azure", "command", "document", "executors", "observer", "policies", "runtime", "signals", "space", "store",
         "sweep",
@@ -49,7 +50,8 @@ MAY_IMPORT = {
     "azure.notebook": {"hyperdrive"},
     "azure.running": {"azure.notebook", "azure.v2", "hyperdrive", "store", "views"},
     "cli": {
-        "azure", "azure.running", "document", "executors", "signals", "space", "standins", "store", "sweep", "views",
+        "azure", "azure.running", "document", "executors", "signals", "space", "standins", "store", "sweep", "ui",
+        "views",
     },
     "__main__": {"cli"},
     "_native": set(),

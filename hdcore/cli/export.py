@@ -68,12 +68,11 @@ def export_command(name: str, form: str | None, output: Path | None, root: Path 
 
 def run_columns(reader: StoreReader) -> dict[str, list[Any]]:
     """Return the runs of a sweep as columns of equal length."""
-    from hdcore.document import run_entry, so_far
+    from hdcore.document import is_driven, run_entry, so_far
 
-    driver = reader.driver()
+    driven = is_driven(reader)
     sweep = reader.sweep()
     goal = sweep.spec.goal
-    driven = driver is not None and driver.alive
     runs = reader.runs()
     entries = [run_entry(so_far(run, goal), sweep.sweep_id, driven=driven) for run in runs]
     columns: dict[str, list[Any]] = {key: [entry[key] for entry in entries] for key in _FIXED}

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +14,8 @@ from hdcore.cli.common import common_options, is_terminal, json_option, open_rea
 from hdcore.document import (
     best_run,
     display_time,
+    is_driven,
+    list_entry,
     present_status,
     run_entry,
     so_far,
@@ -21,7 +23,7 @@ from hdcore.document import (
     sweep_head,
     to_json_text,
 )
-from hdcore.errors import HdcoreError, InputError
+from hdcore.errors import InputError
 from hdcore.typing import RunStatus
 from hdcore.views.text import configuration_line, exact, plural, printable, shown, span
 
@@ -44,7 +46,7 @@ def list_command(as_json: bool, root: Path | None) -> None:
     from hdcore.store import find_root, list_sweeps
 
     where = find_root(root)
-    entries = [_list_entry(name, folder) for name, folder in list_sweeps(where)]
+    entries = [list_entry(name, folder) for name, folder in list_sweeps(where)]
     if as_json:
         write(to_json_text(entries))
         return
@@ -68,30 +70,6 @@ def list_command(as_json: bool, root: Path | None) -> None:
         created = (entry["created"] or "")[:16].replace("T", " ")
         rows.append([entry["name"], entry["status"], f"{ended}/{entry['max_total_runs']}", best, created])
     _print_lines(listing(["name", "status", "runs", "best", "created (UTC)"], rows, _width(), status=1))
-
-
-def _list_entry(name: str, folder: Path) -> dict[str, Any]:
-    from hdcore.store import StoreReader
-
-    try:
-        with StoreReader.open(folder) as reader:
-            sweep = reader.sweep()
-            best = best_run(reader, sweep)
-            driven = _is_driven(reader)
-    except HdcoreError as error:
-        return {"name": name, "error": str(error)}
-    return {
-        "name": name,
-        "id": sweep.sweep_id,
-        "status": present_status(sweep.status, driven).value,
-        "goal": sweep.spec.goal.value,
-        "primary_metric": sweep.spec.metric,
-        "runs": {status.value: sweep.counts.get(status, 0) for status in RunStatus},
-        "max_total_runs": sweep.spec.limits.max_total_runs,
-        "best_run": None if best is None else best.number,
-        "best_value": None if best is None else best.value,
-        "created": display_time(sweep.created),
-    }
 
 
 @click.command("show")
@@ -121,7 +99,7 @@ def show_command(
 def best_command(name: str, as_json: bool, root: Path | None) -> None:
     """Show the best run of a sweep: its value, its configuration, its folder."""
     with open_reader(root, name) as reader:
-        sweep, driven = reader.sweep(), _is_driven(reader)
+        sweep, driven = reader.sweep(), is_driven(reader)
         best = best_run(reader, sweep)
         if best is None:
             told = f"a finite {sweep.spec.metric!r}"
@@ -143,15 +121,10 @@ def best_command(name: str, as_json: bool, root: Path | None) -> None:
         write(f"  folder {folder}")
 
 
-def _is_driven(reader: StoreReader) -> bool:
-    driver = reader.driver()
-    return driver is not None and driver.alive
-
-
 def _show_sweep(reader: StoreReader, most: int | None) -> None:
     from hdcore.views.progress import policy_line
 
-    driven = _is_driven(reader)
+    driven = is_driven(reader)
     sweep, runs = reader.sweep(), reader.runs()
     spec = sweep.spec
     head = sweep_head(sweep, driven=driven)
@@ -229,7 +202,7 @@ def _show_run(reader: StoreReader, number: int) -> None:
     from hdcore.views.sparkline import Scale, sparkline
 
     sweep, run = reader.sweep(), reader.run(number)
-    driven = _is_driven(reader)
+    driven = is_driven(reader)
     status = present_status(run.status, driven).value
     write(f"run {number} of {sweep.name}  {status}" + (f", {printable(run.reason)}" if run.reason else ""))
     write(f"  id       {sweep.sweep_id}_{number}")

@@ -73,7 +73,9 @@ class BayesianSampler:
             failure_weight(np.isin(np.sort(np.concatenate([told, failed]))[-RECENT:], failed)) if len(failed) else 0
         )
         first = self._learning.first
-        design = len(first) if len(first) else initial_runs(self._d)
+        # History in the metric of this sweep stands for as many runs of the design.
+        added = int(np.count_nonzero((table.source == 1) & np.isfinite(table.value)))
+        design = len(first) if len(first) else initial_runs(self._d) - added
         chosen: list[FloatVector] = []
         seen: set[bytes] = set()
         for number in range(start, start + n):

@@ -47,10 +47,10 @@ class Sweep:
     @property
     def status(self) -> RunStatus:
         """Status of the sweep; Queued where it waits for `resume`."""
-        from hdcore.document import present_status
+        from hdcore.document import is_driven, present_status
 
         with self._reader() as reader:
-            return present_status(reader.sweep().status, _is_driven(reader))
+            return present_status(reader.sweep().status, is_driven(reader))
 
     @property
     def best(self) -> BestRun | None:
@@ -64,10 +64,10 @@ class Sweep:
     @property
     def runs(self) -> list[dict[str, Any]]:
         """All runs in order of number, as `hdcore show --json` has them, without their series."""
-        from hdcore.document import run_entry
+        from hdcore.document import is_driven, run_entry
 
         with self._reader() as reader:
-            sweep_id, driven = reader.sweep().sweep_id, _is_driven(reader)
+            sweep_id, driven = reader.sweep().sweep_id, is_driven(reader)
             return [run_entry(run, sweep_id, driven=driven) for run in reader.runs()]
 
     def metrics(self, number: int) -> dict[str, list[tuple[int, float]]]:
@@ -189,8 +189,3 @@ def drive_watched(store: Store, executor: Executor | None, slots: int | None, *,
         again = f"run the program again, with name={name!r}," if store.spec.function else f"`hdcore resume {name}`"
         raise KeyboardInterrupt(f"sweep {name!r} was stopped; {again} to go on with it")
     return status
-
-
-def _is_driven(reader: StoreReader) -> bool:
-    driver = reader.driver()
-    return driver is not None and driver.alive

@@ -213,3 +213,12 @@ def test_the_first_runs_are_an_even_design():
     assert [initial_runs(d) for d in (1, 6, 60)] == [5, 8, 10]
     rows = bound(PLANE).propose(RunTable(2), 0, 4)
     assert len({tuple((2 * row).astype(int)) for row in rows}) == 4
+
+
+def test_history_in_the_same_metric_takes_the_place_of_the_design():
+    table = RunTable(2)
+    for i, row in enumerate(np.random.default_rng(1).random((40, 2))):
+        table.append(row, source=1)
+        table.finish(i, RowState.COMPLETED, -bowl(dict(zip("xy", row, strict=True))))
+    row = bound(PLANE).propose(table, 0, 1)[0]
+    assert np.abs(row - [0.3, 0.6]).max() < 0.05

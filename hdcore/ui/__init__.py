@@ -1,0 +1,1 @@
+"""The web portal: sweeps seen and canceled in a browser on this machine."""
