@@ -74,7 +74,7 @@ class ComputeTarget:
         self.id = f"compute/{name}"
         self.provisioning_state = "Succeeded"
         self.provisioning_errors: list[Any] | None = None
-        self.provisioning_configuration: ProvisioningConfiguration | None = None
+        self._provisioned: Any = None
         self.location = "local"
         self.tags: dict[str, str] = {}
         self.description: str | None = None
@@ -85,18 +85,18 @@ class ComputeTarget:
     @property
     def vm_size(self) -> str:
         """What the cluster was asked to be made of, else how many CPUs there are."""
-        asked = getattr(self.provisioning_configuration, "vm_size", None)
-        return asked or f"local_{os.cpu_count() or 1}_cpus"
+        asked = getattr(self._provisioned, "vm_size", None)
+        return str(asked) if asked else f"local_{os.cpu_count() or 1}_cpus"
 
     @property
     def scale_settings(self) -> Any:
-        return self.provisioning_configuration
+        return self._provisioned
 
     @staticmethod
     def create(workspace: Workspace, name: str, provisioning_configuration: Any) -> ComputeTarget:
         """Return this machine under a name."""
         made = ComputeTarget(workspace, name)
-        made.provisioning_configuration = provisioning_configuration
+        made._provisioned = provisioning_configuration
         return made
 
     @staticmethod
@@ -156,7 +156,7 @@ class AmlCompute(ComputeTarget):
     """A cluster of Azure's; here this machine."""
 
     @staticmethod
-    def provisioning_configuration(  # type: ignore[override]
+    def provisioning_configuration(
         vm_size: str = "", vm_priority: str = "dedicated", min_nodes: int = 0, max_nodes: int | None = None, **more: Any
     ) -> ProvisioningConfiguration:
         """Return a description that `ComputeTarget.create` takes."""
@@ -207,7 +207,7 @@ class ComputeTargets(dict[str, ComputeTarget]):
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str)
 
-    def get(self, name: str, default: Any = None) -> Any:  # type: ignore[override]
+    def get(self, name: str, default: Any = None) -> Any:
         """Return this machine under the name."""
         return self[name]
 

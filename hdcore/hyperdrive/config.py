@@ -95,8 +95,8 @@ class HyperDriveConfig:
                     " PrimaryMetricGoal.MAXIMIZE"
                 )
             primary_metric_goal = PrimaryMetricGoal.from_str(getattr(primary_metric_goal, "value", primary_metric_goal))
-        if isinstance(max_total_runs, bool) or not isinstance(max_total_runs, int):
-            raise HyperDriveConfigException(f"max_total_runs is {max_total_runs!r}; give a whole number of runs")
+        max_total_runs = _whole("max_total_runs", max_total_runs)
+        max_concurrent_runs = _whole("max_concurrent_runs", max_concurrent_runs or 0)
         if max_duration_minutes > LONGEST_MINUTES:
             warnings.warn(
                 f"max_duration_minutes is {max_duration_minutes}; Azure's longest sweep has {LONGEST_MINUTES} (7 days)"
@@ -228,6 +228,13 @@ def _check_what_runs(estimator: Any, run_config: Any, pipeline: Any) -> None:
         raise HyperDriveConfigException(
             f"run_config is a {type(run_config).__name__}; give a ScriptRunConfig, which knows the script too"
         )
+
+
+def _whole(word: str, value: Any) -> int:
+    """Return a number of runs: an integer of any kind, NumPy's too."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise HyperDriveConfigException(f"{word} is {value!r}; give a whole number of runs")
+    return int(value)
 
 
 def _as_list(value: Any) -> list[Any]:

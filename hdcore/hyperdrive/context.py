@@ -6,8 +6,10 @@ journal, files to its folders. Outside of a sweep there is the offline run, whic
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,7 @@ def context(allow_offline: bool = True) -> Any:
     global _current
     client = get_run()
     if client.is_in_sweep:
-        if not isinstance(_current, SubmittedRun) or _current.id != client.id:
+        if not isinstance(_current, SubmittedRun) or _current._client is not client:
             _current = SubmittedRun(client)
         return _current
     if not allow_offline:
@@ -95,8 +97,6 @@ class LiveHome(Home):
         return found
 
     def definition(self) -> dict[str, Any]:
-        import sys
-
         return {
             "script": os.path.basename(sys.argv[0]),
             "command": "",
@@ -129,6 +129,15 @@ class SubmittedRun(Run):
             self._note("metric", name=name, value=value, step=step)
         else:
             self._client.log(name, value, step)
+
+    def _note(self, kind: str, **fields: Any) -> None:
+        try:
+            super()._note(kind, **fields)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            # As for reports: a full disk does not end a training.
+            print(f"hdcore: {fields.get('name')!r} cannot be logged: {error.strerror}", file=sys.stderr, flush=True)
 
     @property
     def parent(self) -> Run | None:

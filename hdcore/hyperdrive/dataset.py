@@ -90,7 +90,7 @@ class Dataset:
     @staticmethod
     def get_by_id(workspace: Workspace, id: str, **_: Any) -> Any:
         """Return a dataset by its id: a registered one, or one that was an argument of a run."""
-        path = workspace._place / "dataset-ids" / f"{id}.json"
+        path = _id_file(workspace, id)
         try:
             return _from_document(json.loads(path.read_text(encoding="utf-8")), workspace)
         except (OSError, ValueError):
@@ -164,7 +164,7 @@ class Dataset:
 
     def _remember(self, workspace: Workspace) -> str:
         """Make the dataset known by its id, which is then what a script gets."""
-        write_private(workspace._place / "dataset-ids" / f"{self.id}.json", json.dumps(self._document()))
+        write_private(_id_file(workspace, self.id), json.dumps(self._document()))
         return self.id
 
     def _files(self) -> list[str]:
@@ -404,10 +404,13 @@ Dataset.Tabular = _TabularFactory
 
 
 def restore(document: Mapping[str, Any]) -> Any:
-    """Return what a run's script gets for an input: a path, or a dataset."""
-    if document.get("path") is not None:
-        return document["path"]
-    return _from_document(document.get("dataset") or {}, None)
+    """Return what a run's script gets for an input: a path, or the dataset that is kept in a file."""
+    path = document.get("path")
+    return path if path is not None else _from_document(json.loads(Path(document["file"]).read_text("utf-8")), None)
+
+
+def _id_file(workspace: Workspace, dataset_id: str) -> Path:
+    return workspace._place / "dataset-ids" / f"{os.path.basename(dataset_id)}.json"
 
 
 def _table(path: Any, validate: bool, reader: Mapping[str, Any]) -> TabularDataset:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,7 @@ class Datastore:
         source = Path(os.fspath(src_dir))
         if not source.is_dir():
             raise UserErrorException(f"Datastore.upload: {source} is no folder; give the folder of the data")
-        files = [path for path in sorted(source.rglob("*")) if path.is_file()]
+        files = sorted(_files_under(source, self.workspace._root))
         return self._take(files, source, target_path, overwrite, show_progress)
 
     def upload_files(
@@ -263,6 +263,13 @@ def list_datastores(workspace: Workspace) -> dict[str, Datastore]:
     for name, document in workspace._kept("datastores"):
         found[name] = Datastore(workspace, name, _folder=document.get("folder"))
     return found
+
+
+def _files_under(folder: Path, root: Path) -> Iterator[Path]:
+    """Yield the files of a folder, but for hdcore's root in it, which the datastore itself is part of."""
+    for path, inner, names in os.walk(folder):
+        inner[:] = [name for name in inner if (Path(path) / name).absolute() != root]
+        yield from (Path(path) / name for name in names)
 
 
 def _default_name(workspace: Workspace) -> str:

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from hdcore.records import SweepSpec
 
 
+_CONFIG_TAGS = (
+    *("generator_config", "policy_config", "primary_metric_config", "max_total_jobs"),
+    *("max_concurrent_jobs", "max_duration_minutes"),
+)
+
+
 class Details(dict[str, Any]):
     """A dictionary whose keys are found in any case: SDKs of different years write ``Arguments`` and ``arguments``."""
 
@@ -136,13 +142,9 @@ def sweep_tags(sweep: SweepHome) -> dict[str, str]:
     """Return the tags that Azure's service gives a sweep: its configuration, and the hyperparameters of each run."""
     spec = sweep.spec
     config = sweep.about.get("config") or config_document(spec)
-    tags = {
-        f"_aml_system_{key}": json.dumps(config.get(key))
-        for key in (
-            *("generator_config", "policy_config", "primary_metric_config", "max_total_jobs"),
-            *("max_concurrent_jobs", "max_duration_minutes"),
-        )
-    }
+    tags = {}
+    for key in _CONFIG_TAGS:  # the service has written them with and without the prefix
+        tags[key] = tags[f"_aml_system_{key}"] = json.dumps(config.get(key))
     with sweep.reader() as reader:
         for run in reader.runs():
             tags[f"_aml_system_{sweep.id}_{run.number}"] = json.dumps(run.configuration)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from hdcore.errors import HdcoreError
+from hdcore.errors import HdcoreError, StoreError
 from hdcore.hyperdrive.exceptions import HyperDriveServiceException
 from hdcore.hyperdrive.journal import make_private_folder
 from hdcore.observer import EndedRun, Observer
@@ -52,6 +52,11 @@ def start_driver(folder: Path) -> None:
     """
     import subprocess
 
+    from hdcore.store.lock import read_driver
+
+    environment = dict(os.environ)
+    if environment.get("MPLBACKEND", "").startswith("module://"):
+        del environment["MPLBACKEND"]  # a notebook's own, which draws into its cells
     read, write = os.pipe()
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
     log = os.open(folder / _OWN_LOG, flags, 0o600)
@@ -60,6 +65,7 @@ def start_driver(folder: Path) -> None:
         subprocess.run(
             [sys.executable, "-P", "-c", _PROGRAM, os.fspath(_PACKAGE), os.fspath(folder), str(write)],
             cwd=folder,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -75,7 +81,8 @@ def start_driver(folder: Path) -> None:
         for fd in (read, log, write):
             if fd >= 0:
                 os.close(fd)
-    if word.strip() == b"ready":
+    driver = read_driver(folder)
+    if word.strip() == b"ready" or (driver is not None and driver.alive):
         _note_started(folder)
         return
     text = (folder / _OWN_LOG).read_bytes()[began:].decode(errors="replace").strip()
@@ -104,9 +111,9 @@ def main(folder: str, ready: int) -> int:
     try:
         with Store.open(path.parent.parent, path.name) as store:
             executor = local_executor(store.spec, store.sweep_id, folder=path)
+            log = HyperDriveLog(path, store.sweep_id)
             os.write(ready, b"ready\n")
             os.close(ready)
-            log = HyperDriveLog(path, store.sweep_id)
             try:
                 with StopSignals() as stop:
                     run_sweep(store, executor=executor, observer=log, stop=stop, is_resumed=True)
@@ -116,6 +123,9 @@ def main(folder: str, ready: int) -> int:
     except HdcoreError as error:
         print(f"hdcore: {error}", file=sys.stderr, flush=True)
         return error.exit_code
+    except OSError as error:
+        print(f"hdcore: {error.filename or path}: {error.strerror}", file=sys.stderr, flush=True)
+        return StoreError.exit_code
 
 
 class HyperDriveLog(Observer):
@@ -125,7 +135,7 @@ class HyperDriveLog(Observer):
         self._id = sweep_id
         path = folder / "files" / LOG_NAME
         make_private_folder(path.parent)
-        self._file: IO[str] | None = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - see close
+        self._file: IO[str] | None = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - see `close`
         self._most = 0
         self._started = 0
 

@@ -245,10 +245,13 @@ class SweepHome(Home):
 
     def status(self) -> str:
         with self.reader() as reader:
-            word = self.present(reader, reader.sweep().status)
-        if word == "Running" and self._is_cancel_requested():
-            return "CancelRequested"
-        return word
+            stored = reader.sweep().status
+            driver = reader.driver()
+        if stored.is_terminal:
+            return stored.value
+        if driver is None or not driver.alive:
+            return "Queued"  # it waits for `hdcore resume`, or for somebody who waits for it
+        return "CancelRequested" if self._is_cancel_requested() else "Running"
 
     def _is_cancel_requested(self) -> bool:
         from hdcore.store.control import CONTROL_NAME
@@ -335,11 +338,12 @@ def find_home(root: Path, run_id: str) -> Home:
     """
     if not isinstance(run_id, str):
         raise UserErrorException(f"run id {run_id!r} is a {type(run_id).__name__}; give a string")
-    found = sweep_home(root, run_id)
-    if found is not None:
-        return found.child(0) if found.is_single else found
     parent, _, tail = run_id.rpartition("_")
-    if tail.isascii() and tail.isdigit() and (found := sweep_home(root, parent)) is not None:
+    is_numbered = bool(parent) and tail.isascii() and tail.isdigit()
+    found = sweep_home(root, run_id, parent if is_numbered else None)
+    if found is not None and (found.id != parent or not is_numbered):
+        return found.child(0) if found.is_single else found
+    if found is not None:
         home = found.child(int(tail))
         if found.is_single or home.stored() is not None:
             return home
@@ -349,19 +353,17 @@ def find_home(root: Path, run_id: str) -> Home:
     raise UserErrorException(f"Run {run_id} was not found in {root}; is $HDCORE_ROOT the root that it was made in?")
 
 
-def sweep_home(root: Path, sweep_id: str) -> SweepHome | None:
-    """Return the home of a sweep, by its id or, where no id fits, by its name."""
-    from hdcore.store import list_sweeps
+def sweep_home(root: Path, sweep_id: str, other_id: str | None = None) -> SweepHome | None:
+    """Return the home of the newest sweep of one of two ids or, where no id fits, of this name.
 
+    Looks from the newest sweep on and stops at the first that fits: the one that was submitted last is found at once.
+    """
     by_name = None
-    for name, folder in list_sweeps(root):
-        sweep = _stored_sweep(folder)
-        if sweep is None:
-            continue
-        if sweep.sweep_id == sweep_id:
-            return SweepHome(folder, sweep)
-        if name == sweep_id:
-            by_name = SweepHome(folder, sweep)
+    for sweep in all_sweeps(root):
+        if sweep.id in (sweep_id, other_id):
+            return sweep
+        if sweep.spec.name == sweep_id:
+            by_name = sweep
     return by_name
 
 

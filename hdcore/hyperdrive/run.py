@@ -225,7 +225,9 @@ class Run(Artifacts, Logging):
             The metrics of the runs under this one, by their ids.
         """
         if recursive:
-            return {run.id: run.get_metrics(name) for run in self.get_children(recursive=True)}
+            own = self.get_metrics(name)
+            below = {run.id: run.get_metrics(name) for run in self.get_children(recursive=True)}
+            return {self.id: own, **below} if own else below
         home = self._home
         found = shape(home.scalars(), home.journal.entries(*ENTRIES, attempt=home.attempt()))
         return found if name is None else {key: value for key, value in found.items() if key == name}

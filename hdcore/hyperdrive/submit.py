@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import time
 import uuid
@@ -21,6 +22,7 @@ from hdcore.hyperdrive.dataset import (
     FileDataset,
     OutputFileDatasetConfig,
     TabularDataset,
+    _id_file,
 )
 from hdcore.hyperdrive.details import option
 from hdcore.hyperdrive.estimators import Estimator
@@ -125,11 +127,9 @@ def submit_script(experiment: Experiment, trial: Trial, tags: Mapping[str, Any] 
     spec = msgspec.structs.replace(
         spec, metric=NO_METRIC, limits=Limits(max_total_runs=1, run_timeout_s=trial.timeout_s), seed=0
     )
-    run_id = f"{spec.name}_{int(time.time())}_{uuid.uuid4().hex[:8]}"
-    home = _start(workspace, spec, {"kind": "run", "trial": _trial_document(trial)}, run_id, None)
-    run = ScriptRun(experiment, f"{home.id}_0", _home=home.child(0))
-    run.set_tags(tags or {})
-    return run
+    run_id = f"{spec.name.replace('.', '-')}_{int(time.time())}_{uuid.uuid4().hex[:8]}"
+    home = _start(workspace, spec, {"kind": "run", "trial": _trial_document(trial)}, run_id, tags)
+    return ScriptRun(experiment, f"{home.id}_0", _home=home.child(0))
 
 
 def _start(
@@ -143,6 +143,8 @@ def _start(
     from hdcore.hyperdrive.homes import sweep_home
     from hdcore.sweep import check_runnable, create_sweep
 
+    if sweep_id is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}", sweep_id):
+        raise HyperDriveConfigException(f"custom_run_id is {sweep_id!r}; use letters, digits, '_' and '-'")
     if sweep_id is not None and sweep_home(workspace._root, sweep_id) is not None:
         raise HyperDriveServiceException(f"a run with the id {sweep_id!r} exists; give another custom_run_id")
     try:
@@ -157,8 +159,9 @@ def _start(
         raise HyperDriveConfigException(f"{where}{error}") from None
     home = sweep_home(workspace._root, stored_id)
     assert home is not None, "it was made right here"
+    journal = home.child(0).journal if home.is_single else home.journal
     for key, value in (tags or {}).items():
-        home.journal.add("tag", name=str(key), value=None if value is None else str(value))
+        journal.add("tag", name=str(key), value=None if value is None else str(value))
     start_driver(folder)
     return home
 
@@ -196,7 +199,7 @@ def _specification(workspace: Workspace, experiment: Experiment, trial: Trial, s
     if arguments.inputs:
         environment[INPUTS_VARIABLE] = json.dumps(arguments.inputs)
         for name, item in arguments.inputs.items():
-            if item["path"] is not None:
+            if "path" in item:
                 environment[f"AZUREML_DATAREFERENCE_{name}"] = item["path"]
     environment.update(
         AZUREML_ARM_SUBSCRIPTION=workspace.subscription_id,
@@ -219,7 +222,21 @@ def _specification(workspace: Workspace, experiment: Experiment, trial: Trial, s
         gpus_per_run=engine_block().get("gpus_per_run", 1 if trial.wants_gpu and _has_gpus() else 0),
         experiment_name=experiment.name,
         display_name=experiment.name,
+        warnings=_what_is_not_done(trial),
     )
+
+
+def _what_is_not_done(trial: Trial) -> tuple[str, ...]:
+    """Return what the configuration asks for and a run here does without; it goes to the sweep's log."""
+    found = []
+    environment, settings = trial.environment, trial.run_configuration
+    packages = environment.python.conda_dependencies
+    if environment.docker.base_image or (packages is not None and [*packages.pip_packages, *packages.conda_packages]):
+        name = f"environment {environment.name!r}" if environment.name else "the environment"
+        found.append(f"{name} is not built: runs have the packages of {environment._interpreter!r} on this machine")
+    if settings.node_count > 1:
+        found.append(f"node_count is {settings.node_count}: a run has one process here")
+    return tuple(found)
 
 
 def _program(trial: Trial, code: str) -> str:
@@ -282,7 +299,7 @@ class _Arguments:
                 self.inputs[name] = {"path": path}
             return path
         if isinstance(value, os.PathLike):
-            return os.fspath(value)
+            return str(os.fspath(value))
         default = getattr(value, "default_value", None)  # a PipelineParameter stands for its value
         return format_value(value if default is None else default)
 
@@ -297,8 +314,9 @@ class _Arguments:
                 )
             self.inputs[value.name] = {"path": path}
             return str(path)
-        self.inputs[value.name] = {"path": None, "dataset": dataset._document()}
-        return str(dataset._remember(self._workspace))
+        found = str(dataset._remember(self._workspace))
+        self.inputs[value.name] = {"file": os.fspath(_id_file(self._workspace, found))}
+        return found
 
 
 def _trial_document(trial: Trial) -> dict[str, Any]:

@@ -254,7 +254,8 @@ def test_inputs_of_every_kind_become_local(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.csv").write_text("1")
-    monkeypatch.setenv("HDCORE_AZURE_INPUTS", json.dumps({"remote": "/given", "blob": "/blob", "u.csv": "/by-url"}))
+    by_url, by_name = str(tmp_path / "u"), str(tmp_path / "data")
+    monkeypatch.setenv("HDCORE_AZURE_INPUTS", json.dumps({"remote": by_name, "u.csv": by_url}))
     Shelf(tmp_path / "root", "data").put(Data(name="rows", path="data/a.csv", type="uri_file"))
     given = {
         "number": 3, "word": "w", "flag": True,
@@ -274,7 +275,7 @@ def test_inputs_of_every_kind_become_local(tmp_path: Path, monkeypatch: pytest.M
     local = {name: item.value if item.type == "literal" else item.local for name, item in spec.inputs.items()}
     assert local == {
         "number": 3, "word": "w", "flag": True, "file": str(tmp_path / "data/a.csv"), "folder": str(tmp_path / "data"),
-        "table": str(tmp_path / "data"), "remote": "/given", "url": "/by-url",
+        "table": str(tmp_path / "data"), "remote": by_name, "url": by_url,
         "registered": str(tmp_path / "data/a.csv"), "asset": str(tmp_path / "data"), "literal": 0.5,
     }  # fmt: skip
     assert "$[[" not in spec.command

@@ -1,0 +1,96 @@
+"""Pipelines of a preparation, a sweep and a step that uses its best run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hyperdrive.support import write_script
+
+from hdcore import hyperdrive as hd
+
+PREPARE = """
+    import os, sys
+    open(os.path.join(sys.argv[sys.argv.index("--to") + 1], "offset.txt"), "w").write(sys.argv[2])
+"""
+TRAIN = """
+    import os, sys
+    from hdcore.hyperdrive import Run
+    arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+    offset = float(open(os.path.join(arguments["--data"], "offset.txt")).read())
+    Run.get_context().log("score", float(arguments["--x"]) + offset)
+    open("outputs/model.txt", "w").write(arguments["--x"])
+"""
+REGISTER = """
+    import sys
+    from hdcore.hyperdrive import Model, Run
+    run = Run.get_context()
+    assert open(sys.argv[2]).read() == "3", sys.argv
+    Model.register(run.experiment.workspace, sys.argv[2], "best")
+"""
+
+
+def test_a_sweep_hands_its_best_model_on(workspace: hd.Workspace) -> None:
+    source = write_script(Path("src"), PREPARE, "prepare.py")
+    write_script(source, TRAIN)
+    write_script(source, REGISTER, "register.py")
+    store = workspace.get_default_datastore()
+    data = hd.PipelineData("prepared", datastore=store)
+    offset = hd.PipelineParameter("offset", default_value=0)
+    prepare = hd.PythonScriptStep(
+        "prepare.py", arguments=["--offset", offset, "--to", data], outputs=[data], source_directory=source
+    )
+    config = hd.HyperDriveConfig(
+        hd.GridParameterSampling({"--x": hd.choice(1, 3, 2)}),
+        "score",
+        hd.PrimaryMetricGoal.MAXIMIZE,
+        3,
+        run_config=hd.ScriptRunConfig(source, "train.py"),
+    )
+    metrics = hd.PipelineData(
+        "metrics", store, pipeline_output_name="all", training_output=hd.TrainingOutput("Metrics")
+    )
+    model = hd.PipelineData("model", store, training_output=hd.TrainingOutput("Model", model_file="outputs/model.txt"))
+    search = hd.HyperDriveStep(
+        "search",
+        config,
+        estimator_entry_script_arguments=["--data", data],
+        inputs=[data],
+        outputs=[model],
+        metrics_output=metrics,
+    )
+    register = hd.PythonScriptStep(
+        "register.py", "register", ["--model", model], inputs=[model], source_directory=source
+    )
+    pipeline = hd.Pipeline(workspace, steps=[[register], search, prepare])
+    assert [step.name for step in pipeline.steps] == ["prepare.py", "search", "register"]
+    run = hd.Experiment(workspace, "pipeline").submit(pipeline, pipeline_parameters={"offset": 10})
+    assert run.wait_for_completion()["status"] == "Completed", run.get_details().get("error")
+    step = hd.HyperDriveStepRun(step_run=run.find_step_run("search")[0])
+    best = step.get_best_run_by_primary_metric()
+    assert best is not None
+    assert best.get_metrics() == {"score": 13.0}
+    saved = json.loads(Path(run.get_pipeline_output("all")._local_path()).read_text())
+    assert saved == step.get_metrics()
+    assert Path(workspace.models["best"].path).read_text() == "3"
+    assert [found.get_status() for found in run.get_steps()] == ["Completed"] * 3
+    assert len(list(run.get_children())) == 3
+
+
+def test_a_failed_step_ends_the_pipeline(workspace: hd.Workspace) -> None:
+    source = write_script(Path("src"), "raise SystemExit(1)")
+    first = hd.PythonScriptStep("train.py", "first", source_directory=source)
+    second = hd.PythonScriptStep("train.py", "second", source_directory=source)
+    second.run_after(first)
+    run = hd.Pipeline(workspace, [second]).submit("failing")
+    with pytest.raises(hd.ActivityFailedException, match="step 'first' did not complete"):
+        run.wait_for_completion()
+    assert run.find_step_run("second") == []
+
+
+def test_only_known_steps_are_taken(workspace: hd.Workspace) -> None:
+    with pytest.raises(hd.UserErrorException, match="a str is no step"):
+        hd.Pipeline(workspace, ["train.py"])
+    with pytest.raises(hd.ExperimentException, match="no local meaning"):
+        hd.Pipeline(workspace, []).publish("name")
