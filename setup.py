@@ -48,6 +48,7 @@ setup(
     package_dir={"hdcore.bindings": "bindings"},
     package_data={
         "hdcore": ["py.typed", "store/*.sql", "ui/static/*"],
+        "hdcore.standins": ["trial/**/*.py", "driver/**/*.py"],  # packages of other names than their place says
         "hdcore._native": ["*.pyi"],
     },
     ext_modules=cythonize(
