@@ -84,6 +84,8 @@ def _run(path: Path, arguments: list[str]) -> None:
             _run_notebook(path)
         else:
             _run_script(path, arguments)
+    except _Ended:
+        raise
     except SystemExit as error:
         if error.code is None or error.code == 0:
             return
@@ -127,10 +129,10 @@ def _run_notebook(path: Path) -> None:
 
     path = path.absolute()
     cells = read_notebook(path)
-    os.environ.setdefault("MPLBACKEND", "Agg")
     if kernel.is_available():
         _run_through_kernel(path, cells)
         return
+    os.environ.setdefault("MPLBACKEND", "Agg")
     from hdcore.azure.notebook.plain import PlainNotebook
 
     os.chdir(path.parent)  # as Jupyter does
@@ -148,9 +150,10 @@ def _run_through_kernel(path: Path, cells: list[Cell]) -> None:
         kernel.run_in_kernel(path, cells)
     except kernel.CellFailedError as error:
         place = f"cell {error.cell}" + ("" if error.line is None else f", line {error.line}")
-        is_out_of_scope = error.name == OutOfScopeError.__name__
-        _complain(path, place, error.text if is_out_of_scope else f"{error.name}: {error.text}")
-        raise _Ended(2 if is_out_of_scope else 1, is_out_of_scope) from None
+        is_out_of_scope = error.name in kernel.OUT_OF_SCOPE
+        _complain(path, place, error.text if error.name in kernel.TOLD_IN_ONE_LINE else f"{error.name}: {error.text}")
+        is_wrong_input = is_out_of_scope or error.name in kernel.WRONG_INPUT
+        raise _Ended(2 if is_wrong_input else 1, is_out_of_scope) from None
 
 
 # ---------------------------------------------------------------------- what is told at the end

@@ -26,7 +26,7 @@ main(sys.argv[2], sys.argv[3:])
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE.py|FILE.ipynb")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]")
 @click.option("--input", "inputs", multiple=True, metavar="NAME=PATH", help="Local copy of an input in the cloud.")
-@click.option("--gpus-per-run", metavar="N|auto", help="GPUs of a run, a share of one, or auto [default: 0].")
+@click.option("--gpus-per-run", metavar="N|auto", help="GPUs of a run; else guessed by the cluster's name.")
 @common_options
 def azure_command(
     file: Path, arguments: tuple[str, ...], inputs: tuple[str, ...], gpus_per_run: str | None, root: Path | None

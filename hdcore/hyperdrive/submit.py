@@ -219,7 +219,7 @@ def _specification(workspace: Workspace, experiment: Experiment, trial: Trial, s
         code=code,
         outputs=arguments.outputs,
         environment=environment,
-        gpus_per_run=engine_block().get("gpus_per_run", 1 if trial.wants_gpu and _has_gpus() else 0),
+        gpus_per_run=engine_block().get("gpus_per_run", 1 if trial.wants_gpu and has_gpus() else 0),
         experiment_name=experiment.name,
         display_name=experiment.name,
         warnings=_what_is_not_done(trial),
@@ -362,7 +362,8 @@ def _check_strict(config: HyperDriveConfig) -> None:
             raise HyperDriveServiceException(f"{word} is {value}; Azure takes 1 to {most}")
 
 
-def _has_gpus() -> bool:
+def has_gpus() -> bool:
+    """Return whether this machine has GPUs that may be used."""
     from hdcore.executors.devices import Devices
 
     devices = Devices.find(None)

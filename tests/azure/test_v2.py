@@ -291,6 +291,27 @@ def test_an_output_is_a_folder_of_the_run(tmp_path: Path) -> None:
     assert (spec.space, spec.limits.max_total_runs) == ({}, 1)
 
 
+@pytest.mark.parametrize(
+    ("keywords", "gpus"),
+    [
+        ({"compute": "gpu-cluster"}, 1),
+        ({"compute": "cpu-cluster"}, 0),
+        ({"instance_type": "Standard_NC6s_v3"}, 1),
+        ({"instance_type": "Standard_DS3_v2"}, 0),
+    ],
+)
+def test_jobs_for_gpus_get_one_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keywords: dict[str, Any], gpus: int
+) -> None:
+    monkeypatch.setattr("hdcore.azure.v2.submit.has_gpus", lambda: True)
+    assert made(tmp_path, trial(**keywords)).gpus_per_run == gpus
+    monkeypatch.setenv("HDCORE_AZURE_GPUS_PER_RUN", "0.5")
+    assert made(tmp_path, trial(**keywords)).gpus_per_run == 0.5
+    monkeypatch.delenv("HDCORE_AZURE_GPUS_PER_RUN")
+    monkeypatch.setattr("hdcore.azure.v2.submit.has_gpus", lambda: False)
+    assert made(tmp_path, trial(**keywords)).gpus_per_run == 0
+
+
 def test_a_call_with_other_inputs_is_refused() -> None:
     with pytest.raises(UnexpectedKeywordError, match="has no input 'depth'; it has lr, opt"):
         trial()(depth=3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,7 +12,11 @@ from typing import Any
 from hdcore.azure.notebook.read import Cell
 from hdcore.azure.notebook.translate import cell_magic, installs
 
-_FIRST = "import os as _os; _os.environ.setdefault('MPLBACKEND', 'module://matplotlib_inline.backend_inline')"
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+OUT_OF_SCOPE = ("OutOfScopeError", "WebserviceException")
+WRONG_INPUT = ("InputError", "SpaceError", "ValidationException", "HyperDriveConfigException", "UserErrorException")
+TOLD_IN_ONE_LINE = (*OUT_OF_SCOPE, *WRONG_INPUT, "NotServedError")
+"""Classes whose message is the whole story; a traceback would bury it."""
 
 
 class CellFailedError(Exception):
@@ -51,21 +57,20 @@ def run_in_kernel(path: Path, cells: list[Cell]) -> None:
             _print(msg)
             return super().output(outs, msg, display_id, cell_index)
 
-    sources = [_FIRST, *(_without_installs(path, cell) for cell in cells)]
-    made = [nbformat.v4.new_code_cell(source) for source in sources]
+    made = [nbformat.v4.new_code_cell(_prepared(path, cell)) for cell in cells]
     notebook = nbformat.v4.new_notebook(cells=made)
     client = Client(notebook, kernel_name="python3", timeout=None, resources={"metadata": {"path": str(path.parent)}})
     try:
-        client.execute()
+        client.execute(stderr=subprocess.DEVNULL)  # the kernel's own words; those of cells come as messages
     except nbclient.exceptions.CellExecutionError as error:
         failed = [any(out.get("output_type") == "error" for out in cell.get("outputs", ())) for cell in made]
-        at = failed.index(True) if True in failed else 0
-        number = cells[at - 1].number if 0 < at <= len(cells) else 0
+        number = cells[failed.index(True)].number if True in failed else 0
         raise CellFailedError(number, error.ename, error.evalue, _line(error.traceback)) from None
 
 
-def _without_installs(path: Path, cell: Cell) -> str:
-    """Return the source of a cell with what would install something left out, and say so."""
+def _prepared(path: Path, cell: Cell) -> str:
+    """Return the source of a cell without what would install something, which is told, or plot with what is missing."""
+    has_plots = find_spec("matplotlib") is not None
     if cell_magic(cell.source) is not None:
         return cell.source
     lines = cell.source.split("\n")
@@ -77,6 +82,8 @@ def _without_installs(path: Path, cell: Cell) -> str:
                 file=sys.stderr,
                 flush=True,
             )
+            lines[at] = f"{line[: len(line) - len(line.lstrip())]}pass"
+        elif line.lstrip().startswith("%matplotlib") and not has_plots:
             lines[at] = f"{line[: len(line) - len(line.lstrip())]}pass"
     return "\n".join(lines)
 
@@ -90,14 +97,13 @@ def _print(message: Any) -> None:
     elif kind in ("execute_result", "display_data"):
         text = content.get("data", {}).get("text/plain", "")
         print(text, flush=True)
-    elif kind == "error":
-        print("\n".join(content.get("traceback", ())), file=sys.stderr, flush=True)
+    elif kind == "error" and content.get("ename") not in TOLD_IN_ONE_LINE:
+        text = "\n".join(content.get("traceback", ()))
+        print(text if sys.stderr.isatty() else _COLOURS.sub("", text), file=sys.stderr, flush=True)
 
 
 def _line(traceback: str) -> int | None:
     """Return the line of the cell in the kernel's text of a traceback."""
-    import re
-
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", traceback or "")
+    plain = _COLOURS.sub("", traceback or "")
     found = re.findall(r"(?:Cell In\[\d+\], line (\d+)|^-+> (\d+) )", plain, re.MULTILINE)
     return int(next(filter(None, found[0]))) if found else None

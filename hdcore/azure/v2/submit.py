@@ -17,7 +17,8 @@ from hdcore.azure.v2.command import CommandJob, inputs_document, outputs_documen
 from hdcore.azure.v2.exceptions import ValidationException
 from hdcore.azure.v2.sweep import SweepJob, labels_document, sweep_document
 from hdcore.errors import NotServedError
-from hdcore.hyperdrive.submit import NO_METRIC
+from hdcore.hyperdrive.compute import has_gpu
+from hdcore.hyperdrive.submit import NO_METRIC, has_gpus
 from hdcore.records import InputSpec, SweepSpec
 
 
@@ -81,7 +82,9 @@ def specification(job: Any, root: Path) -> SweepSpec:
     else:
         kind = getattr(job, "type", None) or type(job).__name__
         raise NotServedError(f"jobs.create_or_update: hdcore runs command and sweep jobs; this is a {kind} job")
-    block = {**(block or {}), **engine_block()}
+    trial = job.trial if isinstance(job, SweepJob) else job
+    guessed = {"gpus_per_run": 1} if _wants_gpu(job, trial) and has_gpus() else {}
+    block = {**guessed, **(block or {}), **engine_block()}
     if block:
         data["hdcore"] = block
     given = local_paths()
@@ -119,6 +122,18 @@ def _command_document(job: CommandJob) -> dict[str, Any]:
         "outputs": outputs_document(job.outputs),
         "trial": trial_document(job, {}, inputs),
     }
+
+
+def _wants_gpu(*jobs: Any) -> bool:
+    """Return whether jobs are meant for GPUs, by the names of what they are to run on and in."""
+    for job in jobs:
+        environment = getattr(job, "environment", None)
+        resources = getattr(job, "resources", None)
+        words = f"{getattr(environment, 'name', environment)} {getattr(environment, 'image', '')}".lower()
+        size = str(getattr(resources, "instance_type", None) or "").lower()
+        if has_gpu(job.compute) or "gpu" in words or "cuda" in words or size.startswith(("standard_n", "gpu")):
+            return True
+    return False
 
 
 def _seconds(timeout: Any) -> Any:
