@@ -47,7 +47,13 @@ setup(
     packages=[*find_packages(include=["hdcore", "hdcore.*"]), "hdcore.bindings"],
     package_dir={"hdcore.bindings": "bindings"},
     package_data={
-        "hdcore": ["py.typed", "store/*.sql", "ui/static/*"],
+        "hdcore": [
+            "py.typed",
+            "store/*.sql",
+            "ui/static/*",
+            "standins_mlflow/**/*.py",  # no package of ours: a folder on the path of trials
+            "standins_mlflow/*.dist-info/*",
+        ],
         "hdcore.standins": ["trial/**/*.py", "driver/**/*.py"],  # packages of other names than their place says
         "hdcore._native": ["*.pyi"],
     },

@@ -2,9 +2,13 @@
 
 - Reports of 8 runs, from the bytes of their report files to the last commit: ``parse_lines`` + ``add_reports``, beside
   one bare ``executemany`` of the same rows into the same table, and beside appending the bytes to a file.
+- One report in the run's process: `run.log` beside one bare ``os.write`` of the same line.
 - A list of 10,000 runs: ``StoreReader.runs`` beside the bare query and ``json.loads``.
+- The commands on a store of 10 million reports, beside a command that does nothing, and what a resume reads of it.
 
 Each comparison first asserts that all sides hold the same rows.
+
+    pytest bench/bench_store.py --benchmark-only        HDCORE_BENCH_QUICK=1 for a short one
 """
 
 from __future__ import annotations
@@ -12,19 +16,24 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from hdcore.records import Limits, Reports, SweepSpec
+from hdcore.records import Limits, MetricRow, Reports, SweepSpec
 from hdcore.store import Store, StoreReader, parse_lines
 from hdcore.store.batch import BATCH_ROWS
 from hdcore.store.check import schema_sql
 from hdcore.typing import Goal, RunStatus
 
+QUICK = os.environ.get("HDCORE_BENCH_QUICK", "") not in ("", "0")
 RUNS, REPORTS = 8, 12_500
+LARGE_RUNS, LARGE_REPORTS = (100, 1_000) if QUICK else (1_000, 10_000)
 PIECE_BYTES = 1 << 16  # what a poll of the executor hands on
 SPEC = SweepSpec(
     name="s1", space={"lr": ["uniform", [0, 1]]}, metric="loss", goal=Goal.MINIMIZE, limits=Limits(max_total_runs=8)
@@ -205,8 +214,6 @@ def test_json_loads(benchmark: Any) -> None:
 @pytest.fixture(scope="module")
 def ten_thousand(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """10,000 finished runs of 10 reports."""
-    from hdcore.records import MetricRow
-
     with Store.create(tmp_path_factory.mktemp("many") / "root", SPEC, sweep_id="HD_1") as store:
         for first in range(0, 10_000, 500):
             numbers = range(first, first + 500)
@@ -256,3 +263,106 @@ def test_bare_query_and_json(benchmark: Any, ten_thousand: Path) -> None:
             for run in reader.runs()
         ]
     connection.close()
+
+
+# ---------------------------------------------------------------------- the run's side
+
+
+@pytest.mark.benchmark(group="one report in the run")
+def test_run_log(benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hdcore.runtime import Client
+
+    monkeypatch.setenv("HDCORE_REPORT", str(tmp_path / "report.jsonl"))
+    run = Client()
+    benchmark(run.log, "loss", 0.25, 7)
+    rows, _, dropped = parse_lines((tmp_path / "report.jsonl").read_bytes(), 0.0)
+    assert {(row.name, row.value, row.step) for row in rows} == {("loss", 0.25, 7)}
+    assert not dropped
+
+
+@pytest.mark.benchmark(group="one report in the run")
+def test_bare_write(benchmark: Any, tmp_path: Path) -> None:
+    fd = os.open(tmp_path / "report.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    benchmark(os.write, fd, b'{"name":"loss","value":0.25,"step":7,"at":1700000000.123}\n')
+    os.close(fd)
+
+
+# ---------------------------------------------------------------------- ten million reports
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of a sweep with LARGE_RUNS finished runs of LARGE_REPORTS reports each, beside two small ones."""
+    root = tmp_path_factory.mktemp("large") / "root"
+    root.parent.chmod(0o700)
+    for name in ("s2", "s3"):
+        Store.create(root, msgspec.structs.replace(SPEC, name=name), sweep_id=name).close()
+    spec = msgspec.structs.replace(
+        SPEC,
+        command="true",
+        limits=Limits(max_total_runs=LARGE_RUNS + 1),
+        policy={"name": "MedianStopping", "properties": {"evaluation_interval": 1, "delay_evaluation": 5}},
+    )
+    with Store.create(root, spec, sweep_id="HD_1") as store:
+        for number in range(LARGE_RUNS):
+            store.add_runs([(number, {"lr": number / LARGE_RUNS})])
+            store.start_run(number, 1, (), 1.0)
+            rows = tuple(MetricRow("loss", number + 1 / (k + 1), k, at=1.7e9) for k in range(LARGE_REPORTS))
+            for at in range(0, LARGE_REPORTS, BATCH_ROWS):
+                store.add_reports(Reports(number, 1, rows[at : at + BATCH_ROWS], at))
+            value = number + 1 / LARGE_REPORTS
+            store.finish_run(number, RunStatus.COMPLETED, value=value, interval=LARGE_REPORTS, at=2.0)
+    return root
+
+
+def hdcore(*words: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-m", "hdcore", *words], check=True, stdout=subprocess.PIPE, env=environment)
+    return done.stdout.decode()
+
+
+@pytest.mark.benchmark(group=f"commands, {LARGE_RUNS * LARGE_REPORTS:,} reports in the store")
+@pytest.mark.parametrize(
+    "words",
+    [("--version",), ("list",), ("show", "s1"), ("show", "s1", "--all"), ("show", "s1", "--json"), ("best", "s1")],
+    ids=" ".join,
+)
+def test_command(benchmark: Any, large: Path, words: tuple[str, ...]) -> None:
+    option = () if words == ("--version",) else ("--root", str(large))
+    said = benchmark.pedantic(hdcore, args=(*words, *option), rounds=3)
+    if words[0] == "list":
+        assert f"{LARGE_RUNS}/{LARGE_RUNS + 1}" in said
+    elif words == ("show", "s1", "--json"):
+        assert len(json.loads(said)["runs"]) == LARGE_RUNS
+    elif words[0] in ("show", "best"):
+        assert "run 0" in said
+
+
+@pytest.mark.benchmark(group=f"what a resume reads of {LARGE_RUNS * LARGE_REPORTS:,} reports")
+def test_restore(benchmark: Any, large: Path) -> None:
+    """Opening with all checks, the runs, their curves, the table and the judge of the policy."""
+    from hdcore.driver import restore_optimizer
+
+    def work() -> int:
+        with Store.open(large, "s1") as store:
+            curves = store.curves()
+            optimizer = restore_optimizer(store.spec, store.runs(), curves)
+        return len(optimizer.runs[-1].reports) + sum(map(len, curves.values()))
+
+    assert benchmark.pedantic(work, rounds=1) == LARGE_RUNS * LARGE_REPORTS + LARGE_REPORTS
+
+
+@pytest.mark.benchmark(group=f"what a resume reads of {LARGE_RUNS * LARGE_REPORTS:,} reports")
+def test_bare_query(benchmark: Any, large: Path) -> None:
+    """The rows alone, fetched by sqlite3 and thrown away."""
+
+    def work() -> int:
+        connection = sqlite3.connect(f"file:{large / 'sweeps' / 's1' / 'sweep.db'}?mode=ro", uri=True)
+        count = 0
+        rows = connection.execute("SELECT run, value FROM metric WHERE name = 1 ORDER BY run, interval")
+        while some := rows.fetchmany(10_000):
+            count += len(some)
+        connection.close()
+        return count
+
+    assert benchmark.pedantic(work, rounds=1) == LARGE_RUNS * LARGE_REPORTS

@@ -41,6 +41,7 @@ _HOME = {
     "get_run": "hdcore.runtime",
     "tune": "hdcore.sweep",
     "open_sweep": "hdcore.sweep",
+    "resume_runs": "hdcore.sweep",
     "Sweep": "hdcore.sweep",
 }
 _SUBMODULES = frozenset({"policies"})
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from hdcore.space import uniform as uniform
     from hdcore.sweep import Sweep as Sweep
     from hdcore.sweep import open_sweep as open_sweep
+    from hdcore.sweep import resume_runs as resume_runs
     from hdcore.sweep import tune as tune
     from hdcore.typing import Goal as Goal
     from hdcore.typing import RunStatus as RunStatus

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from hdcore.store import StoredRun, StoredSweep, StoreReader
 
 WHOLE_SERIES_ROWS = 250_000
-"""A sweep with more reports of its primary metric gives series of at most `THINNED_POINTS` each."""
+"""A sweep with more reports of its primary metric gives thinned series, of about `THINNED_ROWS` points in all."""
 
-THINNED_POINTS = 2_000
+THINNED_ROWS = 100_000
+
+THINNED_POINTS = range(20, 2_000)
+"""Of each series: never fewer, never more."""
 
 
 def display_time(seconds: float | None) -> str | None:
@@ -130,6 +133,8 @@ def run_entry(run: StoredRun, sweep_id: str, *, driven: bool) -> dict[str, Any]:
         "started": display_time(run.started),
         "ended": display_time(run.ended),
         "duration_s": run.duration_s,
+        "dropped_reports": run.dropped,
+        "dropped_log_bytes": run.log_dropped_bytes,
     }
 
 
@@ -149,9 +154,20 @@ def sweep_document(reader: StoreReader, *, only_run: int | None = None, points: 
     best = best_run(reader, sweep)
     runs = reader.runs() if only_run is None else [reader.run(only_run)]
     if points is None and sum(run.primary.count for run in runs if run.primary is not None) > WHOLE_SERIES_ROWS:
-        points = THINNED_POINTS
+        points = max(THINNED_POINTS.start, min(THINNED_POINTS.stop, THINNED_ROWS // len(runs)))
     document = sweep_head(sweep, driven=driven)
     document["best_run"] = None if best is None else best.number
+    document["resume_from"] = [
+        {
+            "name": parent.name,
+            "runs": parent.total,
+            "kept": parent.kept,
+            "dropped": [{"reason": reason, "runs": count} for reason, count in parent.dropped],
+            "notes": list(parent.notes),
+        }
+        for parent in reader.parents()
+    ]
+    document["resume_runs"] = list(sweep.spec.resume_runs)
     document["runs"] = entries = []
     for run in runs:
         entry = run_entry(so_far(run, sweep.spec.goal), sweep.sweep_id, driven=driven)

@@ -11,7 +11,7 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, Protocol
@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 import msgspec
 
 from hdcore.engine import Optimizer
+from hdcore.engine.warm_start import add_earlier_runs
 from hdcore.errors import ExecutorError, HdcoreError, NoRoomError, StoreError
 from hdcore.observer import EndedRun, Observer
-from hdcore.records import Event, Launch, Reports, RunEnd, RunStarted, SweepSpec
+from hdcore.records import EarlierRun, Event, Launch, Reports, RunEnd, RunStarted, SweepSpec
 from hdcore.signals import StopSignals
 from hdcore.store import ControlReader
 from hdcore.typing import Configuration, RunStatus
@@ -36,6 +37,15 @@ TURN_S = 0.1
 GRACE_S = 5.0
 """Between SIGTERM and SIGKILL of a run."""
 
+SHUTDOWN_S = 2.0
+"""Who shuts down a machine, a service or a batch job signals all of its processes at once. A run that such a signal
+has ended waits this long for the driver's own one; when that comes, the run has not failed but starts again later."""
+
+_OF_A_SHUTDOWN = tuple(
+    f"{what} {which}"
+    for what, names in (("signal", ("SIGTERM", "SIGHUP", "SIGINT")), ("exit code", (143, 129, 130)))
+    for which in names
+)
 _STOPPED = "driver stopped"
 _BY_USER = "canceled by user"
 _NAMES_SHOWN = 8
@@ -123,13 +133,19 @@ def drive(
         control.close()
 
 
-def restore_optimizer(spec: SweepSpec, runs: Sequence[StoredRun], reports: dict[int, list[float]]) -> Optimizer:
+def restore_optimizer(
+    spec: SweepSpec,
+    runs: Sequence[StoredRun],
+    curves: Mapping[int, Sequence[float]],
+    earlier: Sequence[tuple[str, EarlierRun]] = (),
+) -> Optimizer:
     """Rebuild the engine of a stored sweep; runs that are not finished are pending and without reports."""
     optimizer = Optimizer(spec.space, sampler=spec.sampler, goal=spec.goal, policy=spec.policy, seed=spec.seed)
+    add_earlier_runs(optimizer, earlier)
     for run in runs:
         if run.status.is_terminal:
             value = math.nan if run.value is None else run.value
-            optimizer.restore(run.number, run.configuration, run.status, value, reports.get(run.number, ()))
+            optimizer.restore(run.number, run.configuration, run.status, value, curves.get(run.number, ()))
         else:
             optimizer.restore(run.number, run.configuration)
     return optimizer
@@ -160,28 +176,32 @@ class _Driver:
         self.count = dict.fromkeys(RunStatus, 0)
         self.names_seen: set[str] = set()
         self.has_primary = False  # the primary metric was reported at least once
-        self.mismatch_told = False
         self.spoiled_told = False
         self.refused_told = False
         self.last_words: str | None = None  # why no run is started any more; None while the sweep goes on
         self.stopped = False  # by a signal: running runs become Queued
+        self.doubtful: deque[tuple[float, RunEnd]] = deque()  # until when, which end: a shutdown may explain it
         self.hurried = False
 
         runs = store.runs()
-        reports: dict[int, list[float]] = {}
-        for number, value in store.reports_of_primary():
-            reports.setdefault(number, []).append(value)
-        self.has_primary = bool(reports)
-        self.optimizer = restore_optimizer(self.spec, runs, reports)
+        curves = store.curves()
+        self.has_primary = bool(curves)
+        self.mismatch_told = not self.spec.metric  # a step of a pipeline that has none
+        self.optimizer = restore_optimizer(self.spec, runs, curves, store.earlier_runs())
         self.asked = len(runs)
         for run in runs:
             if run.status.is_terminal:
                 self.count[run.status] += 1
             else:
                 self.waiting.append((run.number, run.configuration, run.attempt))
-        observer.sweep_started(self.spec, store.folder, runs, reports)
+        observer.sweep_started(self.spec, store.folder, runs, curves)
         if store.warning is not None:
             observer.notice(store.warning)
+        for number in store.given_up:
+            observer.notice(f"run {number}: {runs[number].reason}")
+        if not any(run.attempt for run in runs):
+            for parent in store.parents():
+                observer.started_from(parent)
 
     # ------------------------------------------------------------------ the loop
 
@@ -198,9 +218,10 @@ class _Driver:
             now = self.clock()
             # What ends and what starts in a turn goes to the disk in one commit.
             with self.store.turn() if any(isinstance(event, RunEnd) for event in events) else nullcontext():
+                self._heed_signals()
                 for event in events:
                     self._handle(event)
-                self._heed_signals()
+                self._settle_doubtful(now)
                 if now >= next_look:
                     self._heed_requests()
                     next_look = now + TURN_S
@@ -311,9 +332,17 @@ class _Driver:
         if isinstance(event, Reports):
             self._reported(event, flight)
         elif isinstance(event, RunEnd):
-            self._ended(event, flight)
+            if self.stop is not None and self.last_words is None and _may_be_of_a_shutdown(event):
+                self.doubtful.append((self.clock() + SHUTDOWN_S, event))
+            else:
+                self._ended(event, flight)
         else:
             assert isinstance(event, RunStarted)
+
+    def _settle_doubtful(self, now: float) -> None:
+        while self.doubtful and (now >= self.doubtful[0][0] or self.last_words is not None):
+            event = self.doubtful.popleft()[1]
+            self._ended(event, self.flights[event.number])
 
     def _reported(self, event: Reports, flight: _Flight) -> None:
         number, primary = event.number, self.spec.metric
@@ -354,7 +383,8 @@ class _Driver:
             self.observer.notice(
                 f"run {number} wrote its report file anew, so reports may be missing; append to it (>> in a shell)"
             )
-        if event.status is RunStatus.CANCELED and flight.ending == _STOPPED:
+        is_stopped = event.status is RunStatus.CANCELED and flight.ending == _STOPPED
+        if is_stopped or (self.stopped and event.status is RunStatus.FAILED):
             self.store.requeue_run(number, _STOPPED)
             self.observer.run_requeued(number, _STOPPED)
             self.waiting.append((number, flight.configuration, flight.attempt))
@@ -470,12 +500,13 @@ class _Driver:
 
 
 def _workspace_of(store: Store) -> Prepare:
-    from hdcore.workspace import prepare_run
+    from hdcore.workspace import prepare_run, resumed_folder
 
     spec, folder, sweep_id = store.spec, store.folder, store.sweep_id
 
     def prepare(number: int, attempt: int, configuration: Configuration) -> Launch:
-        return prepare_run(spec, folder, number, attempt, configuration, sweep_id=sweep_id)
+        resumed = resumed_folder(folder, number) if number < len(spec.resume_runs) else None
+        return prepare_run(spec, folder, number, attempt, configuration, sweep_id=sweep_id, resume_from=resumed)
 
     return prepare
 
@@ -490,6 +521,10 @@ def _after_leftovers(launch: Launch) -> Launch:
     except FileNotFoundError:
         return launch
     return launch if size <= launch.offset else msgspec.structs.replace(launch, offset=size)
+
+
+def _may_be_of_a_shutdown(event: RunEnd) -> bool:
+    return event.status is RunStatus.FAILED and (event.reason or "").startswith(_OF_A_SHUTDOWN)
 
 
 def _signal_name(number: int | None) -> str:

@@ -127,6 +127,24 @@ class RunTable:
         self._intervals[index] = interval + 1
         return interval + 1
 
+    def report_many(self, index: int, scores: FloatVector) -> None:
+        """Add reports of a row in order, as `report` would one by one, bit for bit."""
+        first, until = int(self._intervals[index]), int(self._intervals[index]) + len(scores)
+        if until > len(self._metric):
+            room = len(self._metric)
+            while room < until:
+                room *= 2
+            more = np.full((room - len(self._metric), self._metric.shape[1]), np.nan)
+            self._metric = np.concatenate([self._metric, more])
+        finite = scores[np.isfinite(scores)]
+        if len(finite):
+            self._best[index] = max(self._best[index], finite.max())
+            with np.errstate(over="ignore", invalid="ignore"):
+                self._total[index] = np.add.accumulate(np.concatenate([self._total[index : index + 1], finite]))[-1]
+            self._finite[index] += len(finite)
+        self._metric[first:until, index] = np.where(np.isfinite(scores), scores, -np.inf)
+        self._intervals[index] = until
+
     def forget_reports(self, index: int) -> None:
         """Take back all reports of a row: its run starts again."""
         self._metric[: self._intervals[index], index] = np.nan

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hdcore.records import SweepSpec
+from hdcore.records import Parent, SweepSpec
 from hdcore.typing import Configuration, RunStatus
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ class Observer:
         curves : mapping
             Number of a finished run -> its reports of the primary metric.
         """
+
+    def started_from(self, parent: Parent) -> None:
+        """Say that a new sweep has taken over runs of an earlier one."""
 
     def run_started(self, number: int, configuration: Configuration, attempt: int, devices: tuple[str, ...]) -> None:
         """Say that the process of a run exists."""

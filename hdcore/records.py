@@ -99,6 +99,8 @@ class SweepSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes
     ----------
+    metric : str
+        Primary metric; empty for the plain command of a pipeline, whose one run is not compared with any.
     space : dict
         Serialised search space, name -> ``["uniform", [0, 1]]``, nested choices included; constants as they are.
     sampler : dict
@@ -114,6 +116,12 @@ class SweepSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     environment : dict
         Extra environment variables of every run.
     gpus_per_run : float or "auto"
+    resume_from : tuple of str
+        Earlier sweeps whose runs inform sampler and policy.
+    resume_runs : tuple of str
+        Runs of earlier sweeps (``NAME/12``) that this one goes on with; they are its runs 0, 1, ….
+    resume_rename, resume_defaults : dict
+        Old name of a parameter -> its name here; name of a parameter -> the value that earlier runs had without it.
     seed : int
         Always set when the sweep is stored, so that it can be resumed.
     """
@@ -140,12 +148,106 @@ class SweepSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     executor: str = "local"
     resume_from: tuple[str, ...] = ()
     resume_runs: tuple[str, ...] = ()
+    resume_rename: dict[str, str] = {}
+    resume_defaults: dict[str, Any] = {}
     display_name: str = ""
     experiment_name: str = ""
     description: str = ""
     tags: dict[str, str] = {}
     source: str = ""
     warnings: tuple[str, ...] = ()
+
+
+class StepSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a pipeline.
+
+    Attributes
+    ----------
+    spec : SweepSpec
+        The sweep that the step is; a step that is a plain command is a sweep of one run without a metric.
+    bindings : dict
+        Name of an input -> (step, output) that it is.
+    """
+
+    name: str
+    spec: SweepSpec
+    bindings: dict[str, tuple[str, str]] = {}
+
+
+class PipelineSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Steps in the order in which they run: each after those whose outputs it takes."""
+
+    name: str
+    steps: tuple[StepSpec, ...]
+    source: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+class EarlierRun(msgspec.Struct, frozen=True):
+    """A run of an earlier sweep, as a new one takes it over.
+
+    Attributes
+    ----------
+    number : int
+        In the earlier sweep.
+    value : float or None
+        Final value in the user's sign; None if it had no finite one.
+    reports : tuple of float
+        Reports of the primary metric in order; NaN for one that was not finite.
+    """
+
+    number: int
+    configuration: Configuration
+    status: RunStatus
+    value: float | None = None
+    reports: tuple[float, ...] = ()
+
+
+class Parent(msgspec.Struct, frozen=True, kw_only=True):
+    """An earlier sweep that a sweep started from, and how much of it was taken over.
+
+    Attributes
+    ----------
+    total : int
+        Runs of the earlier sweep.
+    dropped : tuple of (str, int)
+        Why runs were not taken over, and how many.
+    notes : tuple of str
+        What was done to those that were.
+    """
+
+    name: str
+    sweep_id: str
+    total: int
+    dropped: tuple[tuple[str, int], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> int:
+        return self.total - sum(count for _, count in self.dropped)
+
+    @property
+    def line(self) -> str:
+        """One line for people: how many runs are kept, and why others are not."""
+        parts = [f"{self.kept} of {self.total} runs of {self.name}"]
+        if self.dropped:
+            parts.append("dropped: " + ", ".join(f"{count} ({why})" for why, count in self.dropped))
+        return "; ".join([*parts, *self.notes])
+
+
+class NewRows(msgspec.Struct, frozen=True):
+    """What a new sweep begins with.
+
+    Attributes
+    ----------
+    configurations : tuple of dict
+        Of its first runs, which wait to be started.
+    parents : tuple of (Parent, tuple of EarlierRun)
+        Runs of earlier sweeps, for sampler and policy.
+    """
+
+    configurations: tuple[Configuration, ...] = ()
+    parents: tuple[tuple[Parent, tuple[EarlierRun, ...]], ...] = ()
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
@@ -247,7 +349,8 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
     is_report_spoiled : bool
         The script replaced or cut its report file instead of appending to it, so reports may be missing.
     is_excused : bool
-        It failed through no fault of its own (a GPU that was shared or is lost): it runs again, and that is no retry.
+        It failed through no fault of its own (a GPU that was shared or is lost, a machine without room for one more
+        process): it runs again, and that is no retry.
     """
 
     number: int

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "gp": {"_native", "space", "history"},
     "sampling": {"_native", "space", "history", "gp"},
     "policies": {"_native"},
-    "engine": {"space", "sampling", "policies", "history"},
+    "engine": {"space", "sampling", "policies", "history", "gp"},
     "importance": {"space"},
     "store": set(),
     "runtime": set(),
@@ -34,12 +34,14 @@ MAY_IMPORT = {
     "observer": set(),
     "driver": {"engine", "store", "workspace", "observer", "signals"},
     "views": {"observer", "space"},
-    "document": {"store"},
+    "document": {"store", "tracking"},
     "sweep": {
         "document", "driver", "engine", "executors", "importance", "observer", "policies", "sampling", "signals",
-        "space", "store", "workspace",
+        "space", "store", "views", "workspace",
     },
     "ui": {"document", "store", "sweep"},
+    "imports": {"command", "space", "store", "sweep"},
+    "pipeline": {"store", "sweep"},
     "hyperdrive": {
         "azure", "command", "document", "executors", "observer", "policies", "runtime", "signals", "space", "store",
         "sweep",
@@ -50,8 +52,8 @@ MAY_IMPORT = {
     "azure.notebook": {"hyperdrive"},
     "azure.running": {"azure.notebook", "azure.v2", "hyperdrive", "store", "views"},
     "cli": {
-        "azure", "azure.running", "document", "executors", "signals", "space", "standins", "store", "sweep", "ui",
-        "views",
+        "azure", "azure.running", "document", "executors", "imports", "pipeline", "signals", "space", "standins",
+        "store", "sweep", "tracking", "ui", "views",
     },
     "__main__": {"cli"},
     "_native": set(),
@@ -121,6 +123,9 @@ def test_a_kernel_belongs_to_one_subject() -> None:
 @pytest.mark.parametrize("path", files(), ids=lambda p: p.name)
 def test_nothing_that_was_stored_is_ever_executed(path: Path) -> None:
     forbidden_modules = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "torch"}
+    if path.parent.parent.name == "standins_mlflow":  # a script's own `log_model`, in the script's own process
+        forbidden_modules.remove("joblib")
+        assert "joblib.load" not in path.read_text(encoding="utf-8")
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             assert not {alias.name.split(".")[0] for alias in node.names} & forbidden_modules

@@ -38,6 +38,8 @@ def test_a_wheel_built_from_the_sdist_runs_in_a_fresh_environment(tmp_path: Path
     assert "hdcore/bindings/__init__.py" in names
     for standin in ("trial/azureml", "driver/azure", "driver/azure/ai"):
         assert f"hdcore/standins/{standin}/__init__.py" in names
+    stand_in = source / "hdcore" / "standins_mlflow"
+    assert {str(path.relative_to(source)) for path in stand_in.rglob("*") if path.is_file()} <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "bench/", "ext/"))]
 
     run(python, "-m", "pip", "install", "-q", wheel, cwd=tmp_path)

@@ -2,12 +2,13 @@
 
 Marks (an HTML comment on the line before a block): ``command: NAME`` is one of the two install commands (the test
 command is what runs this, the run command has a test of its own), ``file: NAME`` is written to that file, ``output`` is
-what the block before printed, shown for the reader.
+what the block before printed, shown for the reader. Where a comment says ``exit code N``, a command ends with it.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -37,6 +38,10 @@ def test_every_block_of_the_readme_works(tmp_path: Path) -> None:
             [*argv, block.text], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False
         )
         assert done.returncode == 0, f"README.md:{block.line}\n{block.text}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
+        told = re.findall(r"^exit code (\d+)$", done.stdout, re.MULTILINE)
+        assert told == re.findall(r"# exit code (\d+)", block.text), (
+            f"README.md:{block.line}\n{done.stdout}{done.stderr}"
+        )
         ran += 1
     assert ran > 5
 

@@ -1,7 +1,8 @@
 """Record a packed sweep on the tests' fake machine of 8 GPUs: ``python tools/record_gpus.py``, from the checkout.
 
-The runs are real processes; the driver library under them is tests/executors/fake_nvml/nvml.c. The README's chapter on
-GPUs shows what this prints.
+The runs are real processes; the driver library under them is tests/executors/fake_nvml/nvml.c. Eight runs are measured
+with a device each; then 32 of those that wait fit at once, four a device. examples/gpus/recording.txt keeps what this
+prints, and the README's chapter on GPUs shows a part of it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ sampling_algorithm: random
 search_space:
   lr: {{type: quniform, min_value: 0.01, max_value: 1, q: 0.01}}
 objective: {{goal: minimize, primary_metric: loss}}
-limits: {{max_total_trials: 30, max_concurrent_trials: 24}}
+limits: {{max_total_trials: 40, max_concurrent_trials: 40}}
 trial: {{command: "{sys.executable} -I -S train.py ${{{{search_space.lr}}}}", code: .}}
 hdcore: {{gpus_per_run: auto, seed: 7}}
 """
@@ -54,26 +55,15 @@ def main() -> None:
             "LD_LIBRARY_PATH": name,
             "FAKE_NVML": str(folder / "machine"),
             "XDG_RUNTIME_DIR": str(runtime),
-            "HDCORE_ROOT": str(folder / "root"),
+            "HDCORE_ROOT": str(folder / ".hdcore"),
         }
         hdcore = [sys.executable, "-m", "hdcore"]
-        call = [
-            *hdcore,
-            "run",
-            str(code / "sweep.yml"),
-            "--name",
-            "tonight",
-            "--root",
-            str(folder / "root"),
-            "--no-live",
-        ]
+        call = [*hdcore, "run", "code/sweep.yml", "--name", "tonight", "--no-live"]
         print("$ hdcore run sweep.yml --name tonight")
-        with subprocess.Popen(call, env=environment, stdout=subprocess.PIPE, text=True) as sweep:
-            while len(alive(folder)) < 22:
+        with subprocess.Popen(call, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as sweep:
+            while len(alive(folder)) < 32 and sweep.poll() is None:
                 time.sleep(0.2)
-                if sweep.poll() is not None:
-                    break
-            time.sleep(2.0)
+            time.sleep(2.0)  # for one too many, if there were one
             shown = subprocess.run([*hdcore, "devices"], env=environment, capture_output=True, text=True).stdout
             (folder / "shown").touch()
             print((sweep.communicate()[0] or "").strip())

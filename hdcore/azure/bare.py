@@ -161,11 +161,11 @@ def _choices(text: str) -> list[Any]:
         except (ValueError, RecursionError):
             raise InputError('is not a JSON list; write choice:a,b,c or choice:[1, "a,b"]') from None
         return list(values)
-    return [_value(word) for word in text.split(",")]
+    return [read_value(word) for word in text.split(",")]
 
 
-def _value(word: str) -> Any:
-    """Read one value of a choice: a number, true, false, none, else text."""
+def read_value(word: str) -> Any:
+    """Read a value as options have it: a number, true, false, none, else text."""
     if word.lower() in _WORDS:
         return _WORDS[word.lower()]
     try:

@@ -19,7 +19,12 @@ from hdcore.records import InputSpec, Limits, SweepSpec
 from hdcore.typing import Goal
 
 _REMOTE = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]+)://|azureml:|git\+")
-_OVERRIDES = frozenset(("name", "seed", "max_concurrent", "max_runs", "executor", "preload"))
+_OVERRIDES = frozenset(
+    (
+        *("name", "seed", "max_concurrent", "max_runs", "executor", "preload"),
+        *("resume_from", "resume_runs", "resume_rename", "resume_defaults"),
+    )
+)
 
 
 def load_sweep(
@@ -38,8 +43,8 @@ def load_sweep(
         Local paths (or values, for literal inputs) that replace inputs of the file, by name; relative to the working
         directory.
     overrides : mapping, optional
-        What the command line sets: ``name``, ``seed``, ``max_concurrent``, ``max_runs``, ``executor``, ``preload``.
-        A value of None counts as not given.
+        What the command line sets: ``name``, ``seed``, ``max_concurrent``, ``max_runs``, ``executor``, ``preload``,
+        and the four keys that begin with ``resume_``. A value of None, or one that is empty, counts as not given.
 
     Returns
     -------
@@ -52,120 +57,13 @@ def load_sweep(
     InputError
         `source` is the path, `field` the dotted key, or ``file``.
     """
-    file = Path(path)
+    source = os.fspath(path)
     try:
-        return read_document(
-            read_file(file),
-            Path(os.path.abspath(file)).parent,
-            stem=file.stem,
-            source=os.path.abspath(file),
-            inputs=inputs,
-            overrides=overrides,
-        )
+        return _specification(Path(path), inputs or {}, overrides or {})
     except InputError as error:
         if error.source is None:
-            error.source = os.fspath(path)
+            error.source = source
         raise
-
-
-def read_document(
-    data: dict[str, Any],
-    folder: Path,
-    *,
-    stem: str,
-    source: str = "",
-    inputs: Mapping[str, str] | None = None,
-    overrides: Mapping[str, Any] | None = None,
-    is_file: bool = True,
-) -> SweepSpec:
-    """Make a specification of what stands in a sweep file.
-
-    Parameters
-    ----------
-    data : dict
-        The document.
-    folder : Path
-        What its relative paths are relative to.
-    stem : str
-        The sweep's name where it has neither a name nor a display name.
-    source : str
-        Absolute path of the file; empty if there is none.
-    inputs, overrides : mapping, optional
-        As for `load_sweep`.
-    is_file : bool
-        False for a job that was described in Python: expressions may be serialised lists, a choice may hold None and
-        repeat itself, exponents in [0, 1] get a warning, and without ``code`` a run has no code.
-    """
-    local_inputs, overrides = inputs or {}, overrides or {}
-    _check_type(data)
-    mapping(data, "", schema.SWEEP_KEYS)
-    warnings: list[str] = []
-
-    name = None if data.get("name") is None and "name" not in data else schema.read_name(data["name"])
-    labels = {key: optional_text(data, key) for key in ("display_name", "experiment_name", "description", "$schema")}
-    schema.read_scalars(data.get("properties"), "properties")
-    schema.ignored_sections(
-        data,
-        "",
-        {"compute": (str, dict), "identity": (dict,), "queue_settings": (dict,), "resources": (dict,)},
-    )
-    sampler, sampler_seed, log_base = schema.read_sampling(
-        required(data, "sampling_algorithm", "", "write random, grid or bayesian")
-    )
-    space = read_space(
-        required(data, "search_space", "", "declare the parameters to search"),
-        log_base=log_base,
-        warnings=None if is_file else warnings,
-    )
-    if sampler["type"] == "grid":
-        check_grid(space)
-    metric, goal = schema.read_objective(required(data, "objective", "", "write goal and primary_metric"))
-    limits = schema.read_limits(required(data, "limits", "", "write at least max_total_trials"))
-    policy = schema.read_policy(data.get("early_termination"))
-    given_inputs = schema.read_inputs(data.get("inputs"))
-    outputs = schema.read_outputs(data.get("outputs"))
-    block = schema.read_hdcore(data.get("hdcore"))
-    trial = required(data, "trial", "", "write the command that trains once, trial: {command: …}")
-    base = folder
-    if is_component(trial):
-        component = read_component(trial, folder, searched=space, given=given_inputs)
-        trial, base = component.trial, component.folder
-        given_inputs = {**component.inputs, **given_inputs}
-        outputs = {**component.outputs, **outputs}
-    mapping(trial, "trial", schema.TRIAL_KEYS)
-    command, code, variables = _read_trial(trial, base, warnings)
-    if not is_file and trial.get("code") is None:
-        code = None
-    shell = block.get("shell", "auto")
-    _check_command(command, shell, space, given_inputs, outputs, warnings)
-    _check_instances(data, trial, warnings)
-
-    seed = chosen_seed(sampler_seed, block.pop("seed", None), overrides.get("seed"))
-    limits, block = apply_overrides(limits, block, overrides)
-    if overrides.get("name") is not None:
-        name = schema.read_name(overrides["name"], "--name")
-    return SweepSpec(
-        name=name or legal_name(labels["display_name"] or stem),
-        space=space,
-        metric=metric,
-        goal=Goal(goal),
-        limits=limits,
-        sampler=sampler,
-        policy=policy,
-        command=command,
-        code=code,
-        inputs=_localise(given_inputs, local_inputs, folder),
-        outputs=outputs,
-        environment=variables,
-        seed=seed,
-        display_name=labels["display_name"],
-        experiment_name=labels["experiment_name"],
-        description=labels["description"],
-        tags=schema.read_scalars(data.get("tags"), "tags"),
-        source=source,
-        warnings=tuple(warnings),
-        **block,
-    )
 
 
 def missing_here(spec: SweepSpec) -> list[InputError]:
@@ -206,6 +104,146 @@ def legal_name(text: str) -> str:
     return name or "sweep"
 
 
+def _specification(path: Path, local_inputs: Mapping[str, str], overrides: Mapping[str, Any]) -> SweepSpec:
+    data = read_file(path)
+    _check_type(data)
+    return sweep_of(data, path, local_inputs, overrides)
+
+
+def sweep_of(
+    data: dict[str, Any],
+    path: Path,
+    local_inputs: Mapping[str, str],
+    overrides: Mapping[str, Any],
+    *,
+    is_file: bool = True,
+) -> SweepSpec:
+    """Return what a mapping with the keys of a sweep file specifies; `path` is the file that it stands in.
+
+    `is_file` is False for a job that was described in Python: expressions may be serialised lists, a choice may hold
+    None and repeat itself, exponents in [0, 1] get a warning, and without ``code`` a run has no code.
+    """
+    mapping(data, "", schema.SWEEP_KEYS)
+    folder = Path(os.path.abspath(path)).parent
+    warnings: list[str] = []
+
+    name = None if data.get("name") is None and "name" not in data else schema.read_name(data["name"])
+    labels = read_labels(data)
+    schema.ignored_sections(
+        data,
+        "",
+        {"compute": (str, dict), "identity": (dict,), "queue_settings": (dict,), "resources": (dict,)},
+    )
+    sampler, sampler_seed, log_base = schema.read_sampling(
+        required(data, "sampling_algorithm", "", "write random, grid or bayesian")
+    )
+    space = read_space(
+        required(data, "search_space", "", "declare the parameters to search"),
+        log_base=log_base,
+        warnings=None if is_file else warnings,
+    )
+    if sampler["type"] == "grid":
+        check_grid(space)
+    metric, goal = schema.read_objective(required(data, "objective", "", "write goal and primary_metric"))
+    limits = schema.read_limits(required(data, "limits", "", "write at least max_total_trials"))
+    policy = schema.read_policy(data.get("early_termination"))
+    block = schema.read_hdcore(data.get("hdcore"))
+    _extend_policy(policy, block)
+    trial = required(data, "trial", "", "write the command that trains once, trial: {command: …}")
+    execution = read_execution(
+        trial, data, folder, searched=space, shell=block.get("shell", "auto"), given=local_inputs, warnings=warnings
+    )
+    if not is_file and isinstance(trial, dict) and trial.get("code") is None:
+        execution["code"] = None
+
+    seed = chosen_seed(sampler_seed, block.pop("seed", None), overrides.get("seed"))
+    limits, block = apply_overrides(limits, block, overrides)
+    if overrides.get("name") is not None:
+        name = schema.read_name(overrides["name"], "--name")
+    return SweepSpec(
+        name=name or legal_name(labels["display_name"] or path.stem),
+        space=space,
+        metric=metric,
+        goal=Goal(goal),
+        limits=limits,
+        sampler=sampler,
+        policy=policy,
+        seed=seed,
+        source=os.path.abspath(path),
+        warnings=tuple(warnings),
+        **execution,
+        **labels,
+        **block,
+    )
+
+
+def _extend_policy(policy: dict[str, Any] | None, block: dict[str, Any]) -> None:
+    """Move options of policies that Azure's files do not have from the ``hdcore`` block to the policy."""
+    for key, default, has_it in (
+        ("population", "all", policy is not None),
+        ("exclude_finished_jobs", False, policy is not None and policy["name"] == "TruncationSelection"),
+    ):
+        value = block.pop(key, default)
+        if value == default:
+            continue
+        if policy is None or not has_it:
+            refuse(f"hdcore.{key}", "is for a policy that early_termination does not name")
+        policy["properties"][key] = value
+
+
+def read_labels(data: dict[str, Any]) -> dict[str, Any]:
+    """Return what a job says about itself, as keyword arguments of a specification."""
+    optional_text(data, "$schema")
+    schema.read_scalars(data.get("properties"), "properties")
+    labels: dict[str, Any] = {
+        key: optional_text(data, key) for key in ("display_name", "experiment_name", "description")
+    }
+    return {**labels, "tags": schema.read_scalars(data.get("tags"), "tags")}
+
+
+def read_execution(
+    trial: Any,
+    data: dict[str, Any],
+    folder: Path,
+    *,
+    searched: Mapping[str, Any],
+    shell: bool | str,
+    given: Mapping[str, str],
+    warnings: list[str],
+) -> dict[str, Any]:
+    """Return what a run executes, as keyword arguments of a specification.
+
+    Parameters
+    ----------
+    trial : mapping or str
+        As in a sweep file: the command and what belongs to it, or the path of a component.
+    data : mapping
+        The job, for its inputs and outputs.
+    searched : mapping
+        The search space.
+    given : mapping
+        Local paths or values of inputs.
+    """
+    inputs, outputs = schema.read_inputs(data.get("inputs")), schema.read_outputs(data.get("outputs"))
+    base = folder
+    if is_component(trial):
+        component = read_component(trial, folder, searched=searched, given=inputs)
+        trial, base = component.trial, component.folder
+        inputs = {**component.inputs, **inputs}
+        outputs = {**component.outputs, **outputs}
+    mapping(trial, "trial", schema.TRIAL_KEYS)
+    command, code, variables = _read_trial(trial, base, warnings)
+    _check_command(command, shell, searched, inputs, outputs, warnings)
+    _check_instances(data, trial, warnings)
+    return {
+        "command": command,
+        "code": code,
+        "inputs": _localise(inputs, given, folder),
+        "outputs": outputs,
+        "environment": variables,
+    }
+
+
 def _check_type(data: dict[str, Any]) -> None:
     if "type" not in data:
         if "command" in data:
@@ -215,14 +253,14 @@ def _check_type(data: dict[str, Any]) -> None:
     if isinstance(kind, str) and kind.lower() == "sweep":
         return
     if kind == "pipeline":
-        refuse("type", "is 'pipeline'; hdcore runs a single sweep, put the pipeline's sweep step into its own file")
+        refuse("type", "is 'pipeline'; `hdcore run` takes it, here a file with 'type: sweep' is needed")
     if kind == "command":
         what = "a component" if "inputs" in data and "trial" not in data else "a command job"
         refuse("type", f"is 'command', which makes this {what}; a sweep file has 'type: sweep'")
     refuse("type", f"is {shown(kind)}; write 'sweep'")
 
 
-def _read_trial(trial: dict[str, Any], folder: Path, warnings: list[str]) -> tuple[str, str | None, dict[str, str]]:
+def _read_trial(trial: dict[str, Any], folder: Path, warnings: list[str]) -> tuple[str, str, dict[str, str]]:
     command = text(required(trial, "command", "trial", "write the command that trains once"), "trial.command")
     command, rewritten = modernise(command)
     warnings += (f"trial.command: {{{clean(path)}}} is an old form; write ${{{{{clean(path)}}}}}" for path in rewritten)
@@ -350,6 +388,13 @@ def apply_overrides(
         modules = overrides["preload"]
         modules = [m.strip() for m in modules.split(",")] if isinstance(modules, str) else list(modules)
         block["preload"] = schema.read_modules(modules, "--preload")
+    if overrides.get("resume_from"):
+        block["resume_from"] = schema.read_sweep_names(list(overrides["resume_from"]), "--resume-from")
+    if overrides.get("resume_runs"):
+        block["resume_runs"] = schema.read_run_names(list(overrides["resume_runs"]), "--resume-run")
+    for key in ("resume_rename", "resume_defaults"):
+        if overrides.get(key):
+            block[key] = {**block.get(key, {}), **overrides[key]}
     return (
         Limits(
             max_total_runs=total,

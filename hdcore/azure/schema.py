@@ -67,6 +67,10 @@ HDCORE_KEYS = (
     "executor",
     "resume_from",
     "resume_runs",
+    "resume_rename",
+    "resume_defaults",
+    "population",
+    "exclude_finished_jobs",
 )
 EXECUTORS = ("local", "ray")
 HIGHEST_SEED = (1 << 63) - 1
@@ -185,10 +189,14 @@ def read_policy(value: Any) -> dict[str, Any] | None:
         return {"name": "Bandit", "properties": {**properties, **_slack(given, field)}}
     share = required(given, "truncation_percentage", field, "write a whole number from 1 to 99")
     properties["truncation_percentage"] = integer(share, f"{field}.truncation_percentage", 1, 99)
-    exclude = given.get("exclude_finished_jobs", False)
-    if not isinstance(exclude, bool):
-        refuse(f"{field}.exclude_finished_jobs", f"is {shown(exclude)}; write true or false")
+    exclude = _truth(given.get("exclude_finished_jobs", False), f"{field}.exclude_finished_jobs")
     return {"name": "TruncationSelection", "properties": {**properties, "exclude_finished_jobs": exclude}}
+
+
+def _truth(value: Any, field: str) -> bool:
+    if not isinstance(value, bool):
+        refuse(field, f"is {shown(value)}; write true or false")
+    return value
 
 
 def _slack(given: dict[str, Any], field: str) -> dict[str, float]:
@@ -324,19 +332,41 @@ def read_hdcore(value: Any) -> dict[str, Any]:
         found["executor"] = one_of(block["executor"], "hdcore.executor", EXECUTORS)
     if "preload" in block:
         found["preload"] = read_modules(block["preload"], "hdcore.preload")
+    if "population" in block:
+        found["population"] = one_of(block["population"], "hdcore.population", ("all", "reached"))
+    if "exclude_finished_jobs" in block:
+        found["exclude_finished_jobs"] = _truth(block["exclude_finished_jobs"], "hdcore.exclude_finished_jobs")
     if "resume_from" in block:
-        found["resume_from"] = texts(block["resume_from"], "hdcore.resume_from")
-        if len(found["resume_from"]) > 5:
-            refuse("hdcore.resume_from", f"names {len(found['resume_from'])} sweeps; name at most 5")
-        for name in found["resume_from"]:
-            read_name(name, "hdcore.resume_from")
+        found["resume_from"] = read_sweep_names(block["resume_from"], "hdcore.resume_from")
     if "resume_runs" in block:
-        found["resume_runs"] = texts(block["resume_runs"], "hdcore.resume_runs")
-        for item in found["resume_runs"]:
-            name, _, run = item.rpartition("/")
-            if not SWEEP_NAME.fullmatch(name) or not re.fullmatch(r"[0-9]{1,9}", run):
-                refuse("hdcore.resume_runs", f"has {shown(item)}; write SWEEP/NUMBER, such as earlier/12")
+        found["resume_runs"] = read_run_names(block["resume_runs"], "hdcore.resume_runs")
+    if "resume_rename" in block:
+        field = "hdcore.resume_rename"
+        found["resume_rename"] = {
+            old: text(new, inner(field, old), may_be_empty=False)
+            for old, new in mapping(block["resume_rename"], field).items()
+        }
+    if "resume_defaults" in block:
+        found["resume_defaults"] = mapping(block["resume_defaults"], "hdcore.resume_defaults")
     return found
+
+
+def read_sweep_names(value: Any, field: str) -> tuple[str, ...]:
+    """Return names of earlier sweeps; whether they exist is asked when the sweep is made."""
+    names = texts(value, field)
+    for name in names:
+        read_name(name, field)
+    return names
+
+
+def read_run_names(value: Any, field: str) -> tuple[str, ...]:
+    """Return names of single runs, ``SWEEP/NUMBER``."""
+    names = texts(value, field)
+    for item in names:
+        name, _, run = item.rpartition("/")
+        if not SWEEP_NAME.fullmatch(name) or not re.fullmatch(r"[0-9]{1,9}", run):
+            refuse(field, f"has {shown(item)}; write SWEEP/NUMBER, such as earlier/12")
+    return names
 
 
 def read_modules(value: Any, field: str) -> tuple[str, ...]:

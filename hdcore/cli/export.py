@@ -14,6 +14,7 @@ from hdcore.cli.common import common_options, open_reader
 from hdcore.errors import InputError, StoreError
 
 if TYPE_CHECKING:
+    from hdcore.records import SweepSpec
     from hdcore.store import StoreReader
 
 _FIXED = (
@@ -33,13 +34,17 @@ _FIXED = (
 
 @click.command("export")
 @click.argument("name")
-@click.option("--format", "form", type=click.Choice(["csv", "json", "parquet"]), help="By default the file's ending.")
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "json", "parquet", "azure"]), help="By default the file's ending."
+)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="'-' is stdout, as CSV."
 )
 @common_options
 def export_command(name: str, form: str | None, output: Path | None, root: Path | None) -> None:
     """Write the runs of a sweep: one row a run, with its parameters and the best and last value of each metric.
+
+    The format `azure` writes the sweep itself, not its runs: an Azure ML sweep file that `hdcore run` reads too.
 
     JSON holds what `show --json` prints, with every report. A name that parameters and fixed columns share is told
     apart by its prefix: columns are `number`, `status`, …, then `parameter.NAME`, then `metric.NAME.best` and
@@ -56,6 +61,9 @@ def export_command(name: str, form: str | None, output: Path | None, root: Path 
             text = to_json_text(sweep_document(reader)) + "\n"
             _deliver(target, lambda file: file.write(text.encode()))
             return
+        if form == "azure":
+            _deliver(target, _sweep_file_writer(reader.sweep().spec, target))
+            return
         columns = run_columns(reader)
     if form == "csv":
         _deliver(target, lambda file: file.write(_csv(columns).encode()))
@@ -64,6 +72,16 @@ def export_command(name: str, form: str | None, output: Path | None, root: Path 
         if target is None:
             raise InputError("parquet is binary; give a file with -o", source="export", field="-o")
         _deliver(target, parquet)
+
+
+def _sweep_file_writer(spec: SweepSpec, target: Path | None) -> Any:
+    from hdcore.azure import write_sweep
+    from hdcore.cli.run import warn
+
+    text, notes = write_sweep(spec, target)
+    for note in notes:
+        warn(note)
+    return lambda file: file.write(text.encode())
 
 
 def run_columns(reader: StoreReader) -> dict[str, list[Any]]:
@@ -90,9 +108,11 @@ def run_columns(reader: StoreReader) -> dict[str, list[Any]]:
 
 def _form_of(target: Path | None) -> str:
     ending = "" if target is None else target.suffix.lstrip(".").lower()
+    if ending in ("yml", "yaml"):
+        return "azure"
     if ending not in ("csv", "json", "parquet"):
         found = f"the ending {target.suffix!r} is unknown; " if target is not None and target.suffix else ""
-        raise InputError(f"{found}name the format: csv, json or parquet", source="export", field="--format")
+        raise InputError(f"{found}name the format: csv, json, parquet or azure", source="export", field="--format")
     return ending
 
 

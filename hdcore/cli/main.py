@@ -19,7 +19,7 @@ from hdcore.errors import HdcoreError, InputError
 from hdcore.views.text import printable
 
 _COMMANDS = {
-    "run": ("hdcore.cli.run", "Run a sweep file, or a script with --param options."),
+    "run": ("hdcore.cli.run", "Run a sweep file, a pipeline, or a script with --param options."),
     "resume": ("hdcore.cli.run", "Go on with a stopped or crashed sweep."),
     "cancel": ("hdcore.cli.cancel", "Cancel a sweep or one of its runs."),
     "list": ("hdcore.cli.show", "List the sweeps."),
@@ -28,6 +28,7 @@ _COMMANDS = {
     "importance": ("hdcore.cli.importance", "Show which parameters matter."),
     "logs": ("hdcore.cli.logs", "Print what a run wrote."),
     "export": ("hdcore.cli.export", "Write the runs of a sweep as CSV, JSON or Parquet."),
+    "import": ("hdcore.cli.importing", "Store a CSV file, an Optuna study or an MLflow experiment as a sweep."),
     "validate": ("hdcore.cli.validate", "Check a sweep file; nothing is run or created."),
     "azure": ("hdcore.cli.azure", "Run a script or notebook that was written for Azure ML."),
     "ui": ("hdcore.cli.ui", "Show the sweeps in a browser."),
@@ -103,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        _forget_stdout()
+        forget_stdout()
     sys.exit(code)
 
 
@@ -136,7 +137,7 @@ def _tell(error: Exception) -> int:
     if isinstance(error, click.Abort):
         return 130
     if isinstance(error, BrokenPipeError):
-        _forget_stdout()
+        forget_stdout()
         return 0  # `hdcore list | head`: the reader has what it wanted
     code, line = describe(error)
     _complain(line)
@@ -174,6 +175,6 @@ def _complain(line: str) -> None:
         pass  # nobody listens
 
 
-def _forget_stdout() -> None:
-    # The interpreter flushes stdout once more at exit; give it a place where that works.
+def forget_stdout() -> None:
+    """Nobody reads stdout any more: give the flush at the interpreter's exit a place where it works."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

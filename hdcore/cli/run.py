@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hdcore.cli.common import common_options, is_terminal, json_option, write
+from hdcore.cli.common import common_options, json_option, write
+from hdcore.cli.earlier import earlier_options, read_maps
+from hdcore.cli.main import forget_stdout
 from hdcore.errors import InputError, StoreError
 from hdcore.typing import RunStatus
-from hdcore.views.text import printable
+from hdcore.views.text import can_draw, printable
 
 if TYPE_CHECKING:
     from hdcore.executors.base import Executor
@@ -52,6 +55,7 @@ def _driving_options(function: Any) -> Any:
 @click.option("--sampler", metavar="NAME", help="random, sobol, grid or bayesian [default: random].")
 @click.option("--policy", metavar="POLICY", help="As median:delay=5 or bandit:slack_factor=0.1.")
 @click.option("--max-runs", type=click.IntRange(min=1), metavar="N", help="Runs of a script [default: 50].")
+@earlier_options
 @_driving_options
 @json_option
 @common_options
@@ -69,6 +73,10 @@ def run_command(
     sampler: str | None,
     policy: str | None,
     max_runs: int | None,
+    resume_from: tuple[str, ...],
+    resume_runs: tuple[str, ...],
+    rename: tuple[str, ...],
+    defaults: tuple[str, ...],
     max_concurrent: int | None,
     gpus: str | None,
     no_live: bool,
@@ -76,7 +84,7 @@ def run_command(
     as_json: bool,
     root: Path | None,
 ) -> int:
-    """Run a sweep file, or any script with --param options, to its end.
+    """Run a sweep file, a pipeline of sweeps and commands, or any script with --param options, to its end.
 
     \b
     hdcore run sweep.yml
@@ -84,9 +92,11 @@ def run_command(
 
     Each run works in a folder of its own: write paths after -- absolute, such as --data "$PWD/data".
 
+    --resume-from starts from what earlier sweeps found out, --resume-run goes on with single runs of theirs.
+
     Ctrl-C ends the runs within seconds and leaves the sweep so that `hdcore resume` goes on with it.
     """
-    from hdcore.azure import load_sweep, missing_here, spec_from_script
+    from hdcore.azure import is_pipeline, load_sweep, missing_here, spec_from_script
     from hdcore.azure.reader import read_file
     from hdcore.store import find_root
     from hdcore.sweep import check_runnable, create_sweep, local_executor, new_sweep_id
@@ -100,12 +110,20 @@ def run_command(
         "max_runs": max_runs,
         "executor": executor,
         "preload": preload,
+        "resume_from": resume_from,
+        "resume_runs": resume_runs,
+        **read_maps(rename, defaults),
     }
     if target.suffix.lower() in _SWEEP_FILES:
         only_scripts = {"--param": params, "--metric": metric, "--goal": goal, "--sampler": sampler, "--policy": policy}
         for option, given in {**only_scripts, "arguments after --": fixed}.items():
             if given:
                 raise InputError("is for scripts; a sweep file says it itself", source="run", field=option)
+        if is_pipeline(target):
+            from hdcore.cli.pipeline import run_pipeline
+
+            drive = partial(drive_here, slots=max_concurrent, gpus=gpus, no_live=no_live, strict=strict, root=where)
+            return run_pipeline(where, target, parse_inputs(inputs), overrides, gpus, drive, as_json=as_json)
         spec = load_sweep(target, inputs=parse_inputs(inputs), overrides=overrides)
         has_name = name is not None or "name" in read_file(target)
     else:
@@ -122,8 +140,8 @@ def run_command(
             overrides=overrides,
         )
         has_name = name is not None
-        if goal is None and _is_lower_better(spec.metric):
-            _warn(f"{spec.metric!r} is maximized; if less of it is better, say --goal minimize")
+        if goal is None:
+            warn_of_goal(spec.metric)
     for problem in missing_here(spec):
         raise problem
     try:
@@ -132,7 +150,7 @@ def run_command(
         error.source = error.source or target.name
         raise
     for warning in spec.warnings:
-        _warn(warning)
+        warn(warning)
     _check_writable(where)
     sweep_id = new_sweep_id()
     local = None
@@ -145,16 +163,27 @@ def run_command(
             local.close()
         raise
     with store:
-        return _drive(store, max_concurrent, gpus, no_live, strict, as_json, where, executor=local)
+        return drive_here(store, max_concurrent, gpus, no_live, strict, where, as_json=as_json, executor=local)[1]
 
 
 @click.command("resume")
 @click.argument("name")
+@click.option(
+    "--run",
+    "runs",
+    multiple=True,
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Go on with this ended run, in a new sweep.",
+)
+@click.option("--name", "new_name", metavar="NAME", help="Name of that new sweep.")
 @_driving_options
 @json_option
 @common_options
 def resume_command(
     name: str,
+    runs: tuple[int, ...],
+    new_name: str | None,
     max_concurrent: int | None,
     gpus: str | None,
     no_live: bool,
@@ -162,34 +191,84 @@ def resume_command(
     as_json: bool,
     root: Path | None,
 ) -> int:
-    """Go on with a sweep that was stopped or crashed: finished runs stay, what was in flight runs again."""
+    """Go on with a sweep that was stopped or crashed: finished runs stay, what was in flight runs again.
+
+    NAME may be that of a pipeline: its steps that are not done run.
+
+    With --run a run that has ended goes on in a new sweep, from a copy of its outputs and checkpoints.
+    """
+    from hdcore.pipeline import find_plan, plan_of_sweep
     from hdcore.store import Store, StoreReader, find_root, resolve
     from hdcore.sweep import check_has_command
 
     where = find_root(root)
-    folder = resolve(where, name)
+    pipeline = name if find_plan(where, name) else None
+    folder = resolve(where, name) if pipeline is None else where
+    if runs:
+        return _resume_runs(
+            where, [f"{folder.name}/{n}" for n in runs], new_name, max_concurrent, gpus, no_live, strict, as_json
+        )
+    if new_name is not None:
+        raise InputError("is for runs that go on in a new sweep; add --run N", source="resume", field="--name")
+    pipeline = pipeline or plan_of_sweep(where, folder.name)
+    if pipeline is not None:
+        from hdcore.cli.pipeline import resume_pipeline
+
+        drive = partial(drive_here, slots=max_concurrent, gpus=gpus, no_live=no_live, strict=strict, root=where)
+        return resume_pipeline(where, pipeline, drive, as_json=as_json)
     with StoreReader.open(folder) as reader:  # before the store is opened for writing, which changes it
         check_has_command(reader.sweep().spec)
     with Store.open(where, folder.name) as store:
-        return _drive(store, max_concurrent, gpus, no_live, strict, as_json, where, is_resumed=True)
+        return drive_here(store, max_concurrent, gpus, no_live, strict, where, as_json=as_json, is_resumed=True)[1]
 
 
-def _drive(
-    store: Store,
+def _resume_runs(
+    root: Path,
+    runs: list[str],
+    name: str | None,
     slots: int | None,
     gpus: str | None,
     no_live: bool,
     strict: bool,
     as_json: bool,
+) -> int:
+    from hdcore.azure import missing_here
+    from hdcore.sweep import check_runnable, create_sweep, resuming_spec
+
+    spec = resuming_spec(root, runs, name=name)
+    for problem in missing_here(spec):
+        raise problem
+    check_runnable(spec, gpus)
+    with create_sweep(root, spec, takes_free_name=name is None) as store:
+        return drive_here(store, slots, gpus, no_live, strict, root, as_json=as_json)[1]
+
+
+def drive_here(
+    store: Store,
+    slots: int | None,
+    gpus: str | None,
+    no_live: bool,
+    strict: bool,
     root: Path,
     *,
+    as_json: bool = False,
+    is_quiet: bool = False,
     is_resumed: bool = False,
     executor: Executor | None = None,
-) -> int:
+) -> tuple[RunStatus, int]:
+    """Drive a sweep under the eyes of the user; return its status and the exit code.
+
+    Parameters
+    ----------
+    as_json : bool
+        Nothing but the sweep as JSON goes to stdout.
+    is_quiet : bool
+        Nothing at all does.
+    """
     from hdcore.signals import StopSignals
     from hdcore.sweep import run_sweep
 
-    view = _view(no_live, as_json)
+    view = _view(no_live, as_json or is_quiet)
     try:
         with StopSignals() as stop:
             status = run_sweep(
@@ -203,16 +282,19 @@ def _drive(
 
         with StoreReader.open(store.folder) as reader:
             write(to_json_text(sweep_document(reader)))
-    else:
+    elif not is_quiet:
         from hdcore.store import find_root
         from hdcore.views.plain import summary
 
-        for line in summary(view, root=None if root == find_root() else root):
-            write(line)
+        try:
+            for line in summary(view, root=None if root == find_root() else root):
+                write(line)
+        except OSError:  # nobody reads any more; the exit code still tells how it went
+            forget_stdout()
     if status is RunStatus.QUEUED and stop.first is not None:
-        return stop.exit_code
+        return status, stop.exit_code
     failed = view.count[RunStatus.FAILED]
-    return 1 if not view.count[RunStatus.COMPLETED] or (strict and failed) else 0
+    return status, 1 if not view.count[RunStatus.COMPLETED] or (strict and failed) else 0
 
 
 def _view(no_live: bool, as_json: bool) -> Progress:
@@ -220,10 +302,9 @@ def _view(no_live: bool, as_json: bool) -> Progress:
     from hdcore.views.plain import PlainView
 
     if as_json:
-        return PlainView(lambda line: None, _warn)
-    is_plain = os.environ.get("TERM") == "dumb" or "utf" not in (sys.stdout.encoding or "").lower()
-    if no_live or is_plain or not is_terminal():
-        return PlainView(write, _warn)
+        return PlainView(lambda line: None, warn)
+    if no_live or not can_draw(sys.stdout):
+        return PlainView(write, warn)
     from hdcore.views.live import LiveView
 
     return LiveView()
@@ -254,6 +335,12 @@ def _check_writable(root: Path) -> None:
         raise StoreError(f"{folder} cannot be written; choose another root with --root")
 
 
+def warn_of_goal(metric: str) -> None:
+    """Say that a metric is maximized if its name speaks against it."""
+    if _is_lower_better(metric):
+        warn(f"{metric!r} is maximized; if less of it is better, say --goal minimize")
+
+
 def _is_lower_better(metric: str) -> bool:
     words = re.split(r"[^a-z0-9]+", re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", metric).lower())
     return any(word in _LOWER_IS_BETTER or word.endswith("loss") for word in words)
@@ -270,7 +357,7 @@ def parse_inputs(inputs: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _warn(text: str) -> None:
+def warn(text: str) -> None:
     try:
         print(f"hdcore: warning: {printable(' '.join(text.split()))}", file=sys.stderr, flush=True)
     except OSError:

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,6 +24,7 @@ from hdcore.document import (
     to_json_text,
 )
 from hdcore.errors import InputError
+from hdcore.tracking.summary import summary
 from hdcore.typing import RunStatus
 from hdcore.views.text import configuration_line, exact, plural, printable, shown, span
 
@@ -140,7 +141,9 @@ def _show_sweep(reader: StoreReader, most: int | None) -> None:
         policy_line(spec.policy),
         f"seed {spec.seed}",
     ]
-    write(" · ".join(about))
+    write(" · ".join(about) if spec.metric else "one run of a command")
+    for parent in reader.parents():
+        write(f"started from {printable(parent.line)}")
     write(_count_line(runs, sweep, driven))
     best = best_run(reader, sweep)
     if best is not None:
@@ -214,6 +217,10 @@ def _show_run(reader: StoreReader, number: int) -> None:
     if run.devices:
         write(f"  devices  {' '.join(map(printable, run.devices))}")
     write(f"  folder   {reader.folder / 'runs' / f'{number:04d}'}")
+    left_out = [plural(run.dropped, "report")] if run.dropped else []
+    left_out += [f"{plural(run.log_dropped_bytes, 'byte')} of its logs"] if run.log_dropped_bytes else []
+    if left_out:
+        write(f"  dropped  {', '.join(left_out)}")
     write("configuration")
     for name, value in run.configuration.items():
         write(f"  {printable(str(name))} = {exact(value)}")
@@ -228,6 +235,22 @@ def _show_run(reader: StoreReader, number: int) -> None:
         write(
             f"  {printable(name)}  {drawn}  last {shown(last, 6)}, {plural(points[-1][0] if points else 0, 'report')}"
         )
+    _show_mlflow(summary(reader.folder / "runs" / f"{number:04d}", f"{sweep.sweep_id}_{number}", run.attempt) or {})
+
+
+def _show_mlflow(logged: dict[str, Any]) -> None:
+    """Print what a run logged through MLflow beside its metrics."""
+    for kind in ("params", "tags"):
+        if logged.get(kind):
+            write(kind)
+            for name, text in logged[kind].items():
+                write(f"  {printable(name)} = {printable(text)}")
+    if logged.get("models"):
+        write("models")
+        for model in logged["models"]:
+            write(f"  {printable(str(model['name']))}  {printable(str(model['folder']))}")
+    if logged.get("nested_runs"):
+        write(f"{plural(len(logged['nested_runs']), 'nested run')}, see --json")
 
 
 def _width() -> int:

@@ -24,14 +24,19 @@ _PYTHON = re.compile(r"python[0-9.]*")
 @json_option
 @debug_option
 def validate_command(sweep_file: Path, as_json: bool) -> None:
-    """Check a sweep file. Nothing is run or created.
+    """Check a sweep or pipeline file. Nothing is run or created.
 
     Code and inputs that this machine lacks are noted and do not count as errors: the machine that runs the sweep may
     have them.
     """
-    from hdcore.azure import load_sweep, missing_here
+    from hdcore.azure import is_pipeline, load_sweep, missing_here
     from hdcore.space import SearchSpace
 
+    if is_pipeline(sweep_file):
+        from hdcore.cli.pipeline import validate_pipeline
+
+        validate_pipeline(sweep_file, as_json)
+        return
     spec = load_sweep(sweep_file)
     size = SearchSpace(spec.space).size
     notes = [*spec.warnings, *(describe(error)[1] for error in missing_here(spec)), *_missing_script(spec)]

@@ -335,11 +335,11 @@ class Optimizer:
             row = self.table.append(self.space.encode([given])[0])
             self._given[row] = given
             self._row.append(row)
-            for reported in reports:
-                score = self._sign * float(reported)
-                self.table.report(row, score)
+            if len(reports):
+                scores = self._sign * np.asarray(reports, np.float64)
+                self.table.report_many(row, scores)
                 if self._judge is not None:
-                    self._judge.report(row, score)
+                    self._judge.report_many(np.full(len(scores), row, np.int64), scores)
             if stopped:
                 self._stopped.add(number)
             if status is not None:

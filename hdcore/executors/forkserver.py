@@ -20,6 +20,7 @@ import builtins  # noqa: E402
 import gc  # noqa: E402
 import os  # noqa: E402
 import struct  # noqa: E402
+import time  # noqa: E402
 from importlib import import_module  # noqa: E402
 from importlib.machinery import BuiltinImporter, ExtensionFileLoader, ModuleSpec  # noqa: E402
 
@@ -46,11 +47,11 @@ def prepare(name: str, shim: Any) -> str | None:
         return f"{name!r} cannot be imported ({type(error).__name__}{': ' + what if what else ''})"
     if count_threads() > 1:
         shim.settle()
-    for _ in range(1000):  # a thread that was joined leaves the list a moment later
+    for _ in range(200):  # a thread that was joined leaves the list a moment later, which is long on a busy machine
         threads = count_threads() - 1
         if not threads:
             break
-        os.sched_yield()
+        time.sleep(0.005)
     if threads:
         word = "a thread" if threads == 1 else f"{threads} threads"
         return f"{name!r} leaves {word} running when it is imported, and a process with threads cannot be forked safely"
@@ -112,6 +113,7 @@ def serve(
     shim.end_with_parent(_signal.SIGKILL)  # who imports does not look at the driver's socket
     if os.getppid() != parent:
         os._exit(0)
+    hide_at_exit()
     for name in modules:
         tell(status, "importing", name)
         why = prepare(name, shim)
@@ -125,6 +127,11 @@ def serve(
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
+    hidden.append(hidden)
+    hidden.append(shared)
+    shared.update(sys.modules)
+    for name in ("sys", "builtins", "__main__"):
+        del shared[name]
     gc.collect()
     gc.freeze()  # a collection would touch, and so copy, every page that runs share
     shim.end_with_parent(0)
@@ -136,6 +143,44 @@ def serve(
         atexit._run_exitfuncs()
         os._exit(0)
     return request, handlers
+
+
+# ---------------------------------------------------------------------- the end of a run
+
+shared: dict[str, ModuleType] = {}
+"""What the server has loaded."""
+
+hidden: list[object] = []
+"""Holds itself, and is frozen: neither counting nor collecting ends what it holds."""
+
+
+def hide_at_exit() -> None:
+    """Have `hide` called by every run after all other exit handlers: the first to come is the last to be called."""
+    import atexit
+
+    atexit.register(hide)
+    if "atexit" not in BARE:
+        del sys.modules["atexit"]
+
+
+def hide() -> None:
+    """Keep the interpreter, which is about to finalise all modules, from those of the server.
+
+    Taking these apart would touch, and so copy, most pages that are shared with the server: several times the work of
+    starting. The run's own modules, with all that only they hold, are finalised as ever.
+    """
+    import io
+
+    gc.collect()  # finalisers of garbage may still import
+    for thing in gc.get_objects():  # not those of the server, which are frozen
+        if isinstance(thing, (io.BufferedWriter, io.BufferedRandom, io.TextIOWrapper)):
+            try:
+                thing.flush()  # it may be held by a module that is hidden now
+            except (OSError, ValueError):
+                pass
+    for name, module in shared.items():
+        if sys.modules.get(name) is module:
+            del sys.modules[name]
 
 
 # ---------------------------------------------------------------------- a run

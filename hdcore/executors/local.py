@@ -33,6 +33,7 @@ from hdcore.executors.pickup import Pickup
 from hdcore.executors.places import Place, Places
 from hdcore.executors.preload import Preload
 from hdcore.executors.protocol import Bounds, pack_request
+from hdcore.executors.shortage import Pause
 from hdcore.executors.supervisors import Live, Supervisors
 from hdcore.records import Event, Launch, RunEnd, RunStarted
 from hdcore.typing import Configuration, RunStatus
@@ -62,8 +63,6 @@ class LocalExecutor:
     gpus_per_run, cpus_per_run
         What each run of this sweep asks for; `capacity` counts with them. ``"auto"``: runs share devices by their
         measured memory.
-    memory_file : Path or None
-        Where the measurements are kept for the next driver of the sweep.
     name : str
         What others on this machine read in `hdcore devices`.
     sample_s : float
@@ -97,7 +96,6 @@ class LocalExecutor:
         devices: Devices | None = None,
         gpus_per_run: float | str = 0,
         cpus_per_run: int = 1,
-        memory_file: Path | None = None,
         name: str = "",
         sample_s: float = 1.0,
         function: Callable[..., Any] | None = None,
@@ -113,7 +111,6 @@ class LocalExecutor:
             devices,
             gpus_per_run=gpus_per_run,
             cpus_per_run=cpus_per_run,
-            memory_file=memory_file,
             name=name or self.mark[:12],
             sample_s=sample_s,
         )
@@ -121,6 +118,7 @@ class LocalExecutor:
         self._function = function
         self._preload = preload
         self._said_cold = False
+        self._pause = Pause()
         self.notice: Callable[[str], None] = logging.getLogger("hdcore").warning
         self._bounds = Bounds(kill_grace_s, give_up_s, log_cap_bytes)
         self._live: dict[int, Live] = {}
@@ -150,11 +148,19 @@ class LocalExecutor:
                 self.close()
                 raise
 
+    def keep_measurements(self, path: Path) -> None:
+        """Use what an earlier driver of the sweep measured of its runs, and keep what is measured for the next one.
+
+        To be called before the first run starts.
+        """
+        if self._places.packer is not None:
+            self._places.packer.keep_in(path)
+
     # ---- the protocol
 
     def capacity(self) -> int:
         """Return how many more runs could start now."""
-        return 0 if self._closed else self._places.capacity()
+        return 0 if self._closed or self._pause.is_on else self._places.capacity()
 
     def has_room(self, number: int, configuration: Configuration) -> bool:
         """Return whether this run could start now."""
@@ -181,13 +187,13 @@ class LocalExecutor:
         except ValueError as error:
             return self._refuse(launch, place, str(error))
         except OSError as error:
-            return self._refuse(launch, place, f"its report file: {os.strerror(error.errno or 0)}")
+            return self._refuse(launch, place, f"its report file: {os.strerror(error.errno or 0)}", error.errno or 0)
         run = self._live[launch.number] = Live(launch, place, request)
         try:
             self._supervisors.begin(run)
-        except OSError as error:  # out of descriptors or memory: this run's misfortune, the others go on
+        except OSError as error:  # out of descriptors or memory; runs that live go on
             self._retire(run)
-            return self._refuse(launch, place, os.strerror(error.errno or 0))
+            return self._refuse(launch, place, os.strerror(error.errno or 0), error.errno or 0)
         except ExecutorError:
             self._retire(run)
             self._places.free(place)
@@ -288,9 +294,12 @@ class LocalExecutor:
             self.notice(f"run {launch.number} starts cold, without preloaded modules: {why}")
         return why is None
 
-    def _refuse(self, launch: Launch, place: Place, why: str) -> tuple[str, ...]:
+    def _refuse(self, launch: Launch, place: Place, why: str, error: int = 0) -> tuple[str, ...]:
         self._places.free(place)
-        self._events.append(outcome.not_started(launch, why))
+        end = outcome.not_started(launch, why, error)
+        if end.is_excused:
+            self._pause.begin()
+        self._events.append(end)
         return ()
 
     def _fork(self, control: socket.socket, ours: socket.socket, _errors: int) -> int:
@@ -311,6 +320,7 @@ class LocalExecutor:
 
     def _on_start(self, run: Live, pid: int) -> None:
         launch = run.launch
+        self._pause.forget()
         self._events.append(RunStarted(launch.number, launch.attempt, pid, run.place.devices))
         self._places.started(run.place, pid)
         self._pickup.touch(launch.number)
@@ -340,6 +350,8 @@ class LocalExecutor:
                 self._finish(run, run.end)
 
     def _finish(self, run: Live, end: RunEnd) -> None:
+        if end.is_excused:  # so far by a lack of processes or memory only
+            self._pause.begin()
         if end.status is RunStatus.COMPLETED and self._pickup.is_incomplete(run.launch.number):
             end = msgspec.structs.replace(end, are_reports_lost=True)
         if self._pickup.is_spoiled(run.launch.number):

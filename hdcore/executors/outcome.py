@@ -6,8 +6,10 @@ import os
 import re
 import signal
 import stat
+from collections.abc import Callable
 
 from hdcore.executors.protocol import NS, Flags, Record, Stage
+from hdcore.executors.shortage import LACKING
 from hdcore.records import Launch, RunEnd
 from hdcore.typing import RunStatus
 
@@ -15,6 +17,7 @@ _TAIL_BYTES = 4096
 _MOST_CHARACTERS = 160
 _ESCAPES = re.compile(r"\x1b\[[0-9;:?]*[@-~]")
 """Colours and moves of the cursor; what else steers a terminal is replaced."""
+_NO_MEMORY = ": the machine ran out of memory and the kernel killed a process"
 
 
 def signal_name(number: int) -> str:
@@ -58,8 +61,10 @@ def last_line(path: str) -> str:
     return ""
 
 
-def run_end(launch: Launch, record: Record, cancel_reason: str | None, give_up_s: float) -> RunEnd:
-    """Return the end of a run as the driver sees it."""
+def run_end(
+    launch: Launch, record: Record, cancel_reason: str | None, give_up_s: float, out_of_memory: Callable[[], bool]
+) -> RunEnd:
+    """Return the end of a run as the driver sees it; `out_of_memory` tells whether the kernel has killed for that."""
     code, name = None, None
     if record.stage == Stage.NONE and record.status >= 0:
         if os.WIFEXITED(record.status):
@@ -75,6 +80,10 @@ def run_end(launch: Launch, record: Record, cancel_reason: str | None, give_up_s
         status, reason = RunStatus.CANCELED, cancel_reason
     elif name is not None:
         reason = f"signal {name}"
+        if name == "SIGKILL" and out_of_memory():
+            reason += _NO_MEMORY
+    elif code == 128 + signal.SIGKILL and out_of_memory():  # how a shell tells what became of its program
+        reason = f"exit code {code}{_NO_MEMORY}"
     elif code:
         said = last_line(os.path.join(launch.folder, "stderr.log"))
         reason = f"exit code {code}: {said}" if said else f"exit code {code}"
@@ -92,6 +101,7 @@ def run_end(launch: Launch, record: Record, cancel_reason: str | None, give_up_s
         signal=name,
         duration_s=record.duration_ns / NS,
         log_dropped_bytes=record.dropped_out + record.dropped_err,
+        is_excused=record.stage != Stage.NONE and record.error in LACKING,
     )
 
 
@@ -106,13 +116,14 @@ def _why_not_started(launch: Launch, record: Record) -> str:
             return f"cannot start {program_of(launch)}: {why}"
 
 
-def not_started(launch: Launch, why: str) -> RunEnd:
-    """Return the end of a run that never came as far as a shim."""
+def not_started(launch: Launch, why: str, error: int = 0) -> RunEnd:
+    """Return the end of a run that never came as far as a shim; `error` is the operating system's, if it had one."""
     return RunEnd(
         number=launch.number,
         attempt=launch.attempt,
         status=RunStatus.FAILED,
         reason=f"cannot start {program_of(launch)}: {why}",
+        is_excused=error in LACKING,
     )
 
 

@@ -58,24 +58,17 @@ class _Hold:
 
 
 class Packer:
-    """Gives out shares of devices for ``gpus_per_run: auto``. Called from the driver's thread.
-
-    Parameters
-    ----------
-    path : Path or None
-        Where estimates are kept from one driver to the next.
-    """
+    """Gives out shares of devices for ``gpus_per_run: auto``. Called from the driver's thread."""
 
     def __init__(
         self,
         devices: Devices,
         *,
-        path: Path | None = None,
         sample_s: float = SAMPLE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._devices = devices
-        self._path = path
+        self._path: Path | None = None
         self._sample_s = sample_s
         self._clock = clock
         self._next_sample = -math.inf
@@ -85,8 +78,11 @@ class Packer:
         self._is_waiting_told = False
         self._promise: tuple[int, str, float] | None = None  # run, device, until when
         self._estimates, self._alone = Estimates(), set[int]()
-        if path is not None:
-            self._estimates, self._alone = _load(path)
+
+    def keep_in(self, path: Path) -> None:
+        """Read what an earlier driver of the sweep measured; what is learned from now on is kept there too."""
+        self._path = path
+        self._estimates, self._alone = _load(path)
 
     # ---- room
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -58,7 +57,6 @@ class Places:
         *,
         gpus_per_run: float | str,
         cpus_per_run: int,
-        memory_file: Path | None,
         name: str,
         sample_s: float,
     ) -> None:
@@ -81,7 +79,7 @@ class Places:
         if isinstance(gpus_per_run, str) and devices is not None:
             from hdcore.executors.packer import Packer
 
-            self.packer = Packer(devices, path=memory_file, sample_s=sample_s)
+            self.packer = Packer(devices, sample_s=sample_s)
         self._gpus_per_run = gpus_per_run
         self._name = name
         self._usable_cpus = frozenset(usable)

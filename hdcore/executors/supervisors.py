@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from hdcore.executors import outcome
 from hdcore.executors.leftovers import end_leftovers
+from hdcore.executors.oom import OutOfMemoryKills
 from hdcore.executors.places import Place
 from hdcore.executors.protocol import CANCEL, COMMAND, NS, RECORD, Flags, Kind, Notice, NoticeKind, Record
 from hdcore.executors.spawner import Spawner
@@ -78,6 +79,7 @@ class Supervisors:
         self._started, self._ended, self._gone = started, ended, gone
         self._runs: dict[int, Live] = {}  # by token
         self._next_token = 1
+        self._oom = OutOfMemoryKills()
         self.spawner = Spawner(begin)
         selector.register(self.spawner.socket, selectors.EVENT_READ, self._on_notice)
 
@@ -187,7 +189,7 @@ class Supervisors:
                 if not run.is_unkillable:
                     self.drop(run)
                 reason = None if run.cancel is None else run.cancel[0]
-                self._end(run, outcome.run_end(run.launch, record, reason, self._give_up_s))
+                self._end(run, outcome.run_end(run.launch, record, reason, self._give_up_s, self._oom.explain))
 
     def _on_notice(self) -> None:
         while True:
@@ -212,7 +214,7 @@ class Supervisors:
         if run.loss is None and not is_orphaned:
             return
         if run.loss is not None and run.loss.kind == NoticeKind.FORK_FAILED:
-            self._end(run, outcome.not_started(run.launch, os.strerror(run.loss.status)))
+            self._end(run, outcome.not_started(run.launch, os.strerror(run.loss.status), run.loss.status))
         elif run.loss is not None and run.loss.kind == NoticeKind.THREADED:
             why = f"the process that forks runs has {run.loss.status} threads"
             self._end(run, outcome.not_started(run.launch, why))
@@ -221,7 +223,7 @@ class Supervisors:
                 self._hand_over(run)
             except OSError as error:
                 run.socket = None
-                self._end(run, outcome.not_started(run.launch, os.strerror(error.errno or 0)))
+                self._end(run, outcome.not_started(run.launch, os.strerror(error.errno or 0), error.errno or 0))
         elif not run.said_hello:
             why = f"the process that starts runs died{self.spawner.last_words()}"
             self._end(run, outcome.not_started(run.launch, why))

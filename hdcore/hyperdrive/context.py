@@ -14,7 +14,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from hdcore.hyperdrive.dataset import INPUTS_VARIABLE, restore
+from hdcore.hyperdrive.consumption import INPUTS_VARIABLE
+from hdcore.hyperdrive.dataset import from_document
 from hdcore.hyperdrive.exceptions import RunEnvironmentException
 from hdcore.hyperdrive.experiment import Experiment
 from hdcore.hyperdrive.homes import ABOUT_NAME, Home, as_logged
@@ -196,11 +197,16 @@ class _Inputs(dict[str, Any]):
             declared = json.loads(os.environ.get(INPUTS_VARIABLE) or "{}")
         except ValueError:
             declared = {}
-        super().__init__({name: restore(document) for name, document in declared.items()})
+        super().__init__({name: _input(document) for name, document in declared.items()})
 
     def __missing__(self, name: str) -> Any:
         names = ", ".join(repr(known) for known in self) or "none"
         raise KeyError(f"the run has no input {name!r}; it has {names}: pass dataset.as_named_input({name!r})")
+
+
+def _input(document: dict[str, Any]) -> Any:
+    """Return the path of an input, or the dataset that is kept in a file."""
+    return document["path"] if "path" in document else from_document(_read_json(Path(document["file"])), None)
 
 
 class OfflineRun:

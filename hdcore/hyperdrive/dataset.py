@@ -7,20 +7,18 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
-from hdcore.hyperdrive.exceptions import DatasetExecutionError, DatasetValidationError
+from hdcore.hyperdrive.consumption import DatasetConsumptionConfig, MountContext
+from hdcore.hyperdrive.exceptions import DatasetExecutionError, DatasetValidationError, UserErrorException
 from hdcore.hyperdrive.journal import make_private_folder, write_private
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hdcore.hyperdrive.workspace import Workspace
-
-INPUTS_VARIABLE = "HDCORE_INPUT_DATASETS"
-"""Environment variable of a run: JSON, name of an input -> what `Run.input_datasets` gives for it."""
 
 
 class Dataset:
@@ -85,14 +83,14 @@ class Dataset:
         number = len(versions) if version in (None, "latest") else int(str(version))
         if not 1 <= number <= len(versions):
             raise DatasetValidationError(f"Dataset.get_by_name: {name!r} has versions 1 to {len(versions)}")
-        return _from_document(versions[number - 1], workspace)
+        return from_document(versions[number - 1], workspace)
 
     @staticmethod
     def get_by_id(workspace: Workspace, id: str, **_: Any) -> Any:
         """Return a dataset by its id: a registered one, or one that was an argument of a run."""
-        path = _id_file(workspace, id)
+        path = id_file(workspace, id)
         try:
-            return _from_document(json.loads(path.read_text(encoding="utf-8")), workspace)
+            return from_document(json.loads(path.read_text(encoding="utf-8")), workspace)
         except (OSError, ValueError):
             raise DatasetValidationError(f"Dataset.get_by_id: no dataset has the id {id!r}") from None
 
@@ -100,7 +98,7 @@ class Dataset:
     def get_all(workspace: Workspace) -> dict[str, Any]:
         """Return the newest version of each registered dataset."""
         return {
-            name: _from_document(document["versions"][-1], workspace)
+            name: from_document(document["versions"][-1], workspace)
             for name, document in workspace._kept("datasets")
             if document.get("versions")
         }
@@ -127,13 +125,13 @@ class Dataset:
                 raise DatasetValidationError(
                     f"Dataset.register: another dataset is named {name!r}; set create_new_version=True"
                 )
-            made = _from_document(self._document(), workspace)
+            made = from_document(self._document(), workspace)
             made.name, made.version = name, len(versions) + 1
             made.description, made.tags = description, dict(tags or {})
             versions.append(made._document())
             workspace._keep("datasets", name, {"name": name, "versions": versions})
             same = len(versions) - 1
-        found = _from_document(versions[same], workspace)
+        found = from_document(versions[same], workspace)
         found._remember(workspace)
         return found
 
@@ -164,7 +162,7 @@ class Dataset:
 
     def _remember(self, workspace: Workspace) -> str:
         """Make the dataset known by its id, which is then what a script gets."""
-        write_private(_id_file(workspace, self.id), json.dumps(self._document()))
+        write_private(id_file(workspace, self.id), json.dumps(self._document()))
         return self.id
 
     def _files(self) -> list[str]:
@@ -250,8 +248,8 @@ class TabularDataset(Dataset):
 
     _kind = "tabular"
 
-    def to_pandas_dataframe(self, **_: Any) -> Any:
-        """Return the whole table.
+    def to_pandas_dataframe(self, on_error: str = "null", out_of_range_datetime: str = "null") -> Any:
+        """Return the table.
 
         Raises
         ------
@@ -271,82 +269,66 @@ class TabularDataset(Dataset):
         else:
             header = 0 if self._reader.get("header", True) else None
             frames = [pd.read_csv(file, sep=self._reader.get("separator") or ",", header=header) for file in files]
-        return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+        frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+        for step, *arguments in self._reader.get("steps", ()):
+            frame = _STEPS[step](frame, *arguments)
+        return frame
+
+    def take(self, count: int) -> TabularDataset:
+        """Return the first rows."""
+        return self._then("take", count)
+
+    def skip(self, count: int) -> TabularDataset:
+        """Return all but the first rows."""
+        return self._then("skip", count)
+
+    def keep_columns(self, columns: Any, validate: bool = False) -> TabularDataset:
+        """Return some columns."""
+        return self._then("keep", [columns] if isinstance(columns, str) else list(columns))
+
+    def drop_columns(self, columns: Any) -> TabularDataset:
+        """Return all but some columns."""
+        return self._then("drop", [columns] if isinstance(columns, str) else list(columns))
+
+    def random_split(self, percentage: float, seed: int | None = None) -> tuple[TabularDataset, TabularDataset]:
+        """Return two tables with about this share of the rows, and the others; the same for the same seed."""
+        number = int.from_bytes(os.urandom(4), "big") if seed is None else seed
+        return self._then("part", percentage, number, True), self._then("part", percentage, number, False)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _NOT_SERVED:
+            raise UserErrorException(
+                f"TabularDataset.{name} has no local meaning; use to_pandas_dataframe() and pandas"
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _then(self, step: str, *arguments: Any) -> TabularDataset:
+        made = TabularDataset(
+            self._paths, {**self._reader, "steps": [*self._reader.get("steps", ()), [step, *arguments]]}
+        )
+        made._workspace = self._workspace
+        return made
 
 
-class DatasetConsumptionConfig:
-    """A dataset as an input of a run.
-
-    Parameters
-    ----------
-    name : str
-    dataset : Dataset
-    mode : str
-        ``direct``: the script gets the dataset; ``mount``, ``download``: a path.
-    """
-
-    def __init__(self, name: str, dataset: Dataset, mode: str = "direct", path_on_compute: str | None = None) -> None:
-        self.name = name
-        self.dataset = dataset
-        self.mode = mode
-        self.path_on_compute = path_on_compute
-
-    def as_mount(self, path_on_compute: str | None = None) -> DatasetConsumptionConfig:
-        return DatasetConsumptionConfig(self.name, self.dataset, "mount", path_on_compute)
-
-    def as_download(self, path_on_compute: str | None = None) -> DatasetConsumptionConfig:
-        return DatasetConsumptionConfig(self.name, self.dataset, "download", path_on_compute)
-
-    def as_hdfs(self) -> DatasetConsumptionConfig:
-        return self.as_mount()
+def _part(frame: Any, share: float, seed: int, is_first: bool) -> Any:
+    first = frame.sample(frac=share, random_state=seed).index
+    return frame[frame.index.isin(first)] if is_first else frame[~frame.index.isin(first)]
 
 
-class OutputFileDatasetConfig:
-    """A folder that a script writes to: each run has its own, ``outputs/NAME``.
-
-    Parameters
-    ----------
-    name : str, optional
-    destination : optional
-        Not used: the folder stays with the run.
-    """
-
-    def __init__(self, name: str | None = None, destination: Any = None, source: str | None = None, **_: Any) -> None:
-        self.name = name or f"output_{hashlib.sha256(repr(destination).encode()).hexdigest()[:8]}"
-        self.destination = destination
-
-    def as_upload(self, overwrite: bool = False, source_globs: Any = None) -> OutputFileDatasetConfig:
-        return self
-
-    def as_mount(self, **_: Any) -> OutputFileDatasetConfig:
-        return self
-
-    def register_on_complete(
-        self, name: str, description: str | None = None, tags: Any = None
-    ) -> OutputFileDatasetConfig:
-        return self
-
-    def as_input(self, name: str | None = None) -> OutputFileDatasetConfig:
-        return self
-
-
-class MountContext:
-    """Where the files of a dataset are."""
-
-    def __init__(self, mount_point: str) -> None:
-        self.mount_point = mount_point
-
-    def start(self) -> None:
-        """Do nothing: the files are there."""
-
-    def stop(self) -> None:
-        """Do nothing: the files stay."""
-
-    def __enter__(self) -> MountContext:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
+_STEPS: dict[str, Callable[..., Any]] = {
+    "take": lambda frame, count: frame.head(count),
+    "skip": lambda frame, count: frame.iloc[count:],
+    "keep": lambda frame, columns: frame[columns],
+    "drop": lambda frame, columns: frame.drop(columns=columns),
+    "part": _part,
+}
+_NOT_SERVED = frozenset(
+    (
+        *("filter", "partition_by", "time_after", "time_before", "time_between", "time_recent", "take_sample"),
+        *("to_csv_files", "to_dask_dataframe", "to_parquet_files", "to_spark_dataframe", "get_profile"),
+        *("with_timestamp_columns", "submit_profile_run", "get_partition_key_values"),
+    )
+)
 
 
 class _FileFactory:
@@ -403,13 +385,7 @@ Dataset.File = _FileFactory
 Dataset.Tabular = _TabularFactory
 
 
-def restore(document: Mapping[str, Any]) -> Any:
-    """Return what a run's script gets for an input: a path, or the dataset that is kept in a file."""
-    path = document.get("path")
-    return path if path is not None else _from_document(json.loads(Path(document["file"]).read_text("utf-8")), None)
-
-
-def _id_file(workspace: Workspace, dataset_id: str) -> Path:
+def id_file(workspace: Workspace, dataset_id: str) -> Path:
     return workspace._place / "dataset-ids" / f"{os.path.basename(dataset_id)}.json"
 
 
@@ -452,7 +428,7 @@ def _common_folder(files: Sequence[str]) -> str:
     return os.path.commonpath([os.path.dirname(file) for file in files]) if files else os.getcwd()
 
 
-def _from_document(document: Mapping[str, Any], workspace: Any) -> Any:
+def from_document(document: Mapping[str, Any], workspace: Any) -> Any:
     kind = TabularDataset if document.get("kind") == "tabular" else FileDataset
     made = kind(document.get("paths") or [], document.get("reader"))
     made.name, made.version = document.get("name"), document.get("version")

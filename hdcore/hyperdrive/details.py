@@ -11,7 +11,8 @@ from typing import Any
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hdcore.hyperdrive.homes import Home, SweepHome
+    from hdcore.hyperdrive.homes import Home
+    from hdcore.hyperdrive.stored import SweepHome
     from hdcore.records import SweepSpec
 
 

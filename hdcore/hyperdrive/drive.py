@@ -108,9 +108,10 @@ def main(folder: str, ready: int) -> int:
     from hdcore.sweep import local_executor, run_sweep
 
     path = Path(folder)
+    os.set_inheritable(ready, False)  # runs must not hold it open
     try:
         with Store.open(path.parent.parent, path.name) as store:
-            executor = local_executor(store.spec, store.sweep_id, folder=path)
+            executor = local_executor(store.spec, store.sweep_id)
             log = HyperDriveLog(path, store.sweep_id)
             os.write(ready, b"ready\n")
             os.close(ready)

@@ -109,8 +109,9 @@ class Experiment:
         include_children : bool
             The runs of sweeps too.
         """
-        from hdcore.hyperdrive.homes import JournalHome, all_sweeps
+        from hdcore.hyperdrive.homes import JournalHome
         from hdcore.hyperdrive.run import as_run, matches
+        from hdcore.hyperdrive.stored import all_sweeps
 
         homes: list[tuple[float, Any]] = []
         for sweep in all_sweeps(self.workspace._root):
@@ -133,7 +134,8 @@ class Experiment:
     @staticmethod
     def list(workspace: Workspace, experiment_name: str | None = None, **_: Any) -> list[Experiment]:
         """Return the experiments that have runs."""
-        from hdcore.hyperdrive.homes import JournalHome, all_sweeps
+        from hdcore.hyperdrive.homes import JournalHome
+        from hdcore.hyperdrive.stored import all_sweeps
 
         names = dict.fromkeys(sweep.experiment_name for sweep in all_sweeps(workspace._root))
         for path in (workspace._place / "runs").glob("*"):

@@ -18,7 +18,7 @@ from hdcore.hyperdrive.exceptions import ExperimentException, HyperDriveConfigEx
 from hdcore.hyperdrive.experiment import Experiment
 from hdcore.hyperdrive.homes import JournalHome, begin_journal_run
 from hdcore.hyperdrive.run import TERMINAL, Run
-from hdcore.hyperdrive.steps import EstimatorStep, HyperDriveStep, PythonScriptStep, Step
+from hdcore.hyperdrive.steps import Step
 from hdcore.hyperdrive.sweep_run import HyperDriveRun
 
 TYPE_CHECKING = False
@@ -266,7 +266,7 @@ class PipelineRun(Run):
         return self._steps
 
     def _step_run(self, entry: Mapping[str, Any]) -> Run:
-        from hdcore.hyperdrive.homes import StoredHome, SweepHome, find_home
+        from hdcore.hyperdrive.stored import StoredHome, SweepHome, find_home
 
         home = find_home(self._home.root, str(entry.get("id")))
         if isinstance(home, SweepHome):
@@ -335,17 +335,3 @@ def _in_order(steps: list[Step]) -> list[Step]:
     for step in steps:
         visit(step)
     return found
-
-
-__all__ = [
-    "EstimatorStep",
-    "HyperDriveStep",
-    "HyperDriveStepRun",
-    "Pipeline",
-    "PipelineData",
-    "PipelineParameter",
-    "PipelineRun",
-    "PythonScriptStep",
-    "StepRun",
-    "TrainingOutput",
-]

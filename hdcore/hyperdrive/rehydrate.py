@@ -8,10 +8,10 @@ from hdcore.hyperdrive.config import HyperDriveConfig, PrimaryMetricGoal
 from hdcore.hyperdrive.details import config_document
 from hdcore.hyperdrive.environment import Environment
 from hdcore.hyperdrive.exceptions import HyperDriveRehydrateException
-from hdcore.hyperdrive.homes import SweepHome
 from hdcore.hyperdrive.policies import EarlyTerminationPolicy
 from hdcore.hyperdrive.sampling import HyperParameterSampling
 from hdcore.hyperdrive.script import ScriptRunConfig
+from hdcore.hyperdrive.stored import SweepHome
 
 
 def configuration(home: SweepHome) -> HyperDriveConfig:

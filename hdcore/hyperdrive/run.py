@@ -47,7 +47,7 @@ class Run(Artifacts, Logging):
         self, experiment: Experiment, run_id: str, outputs: Any = None, *, _home: Home | None = None, **kwargs: Any
     ) -> None:
         if _home is None:
-            from hdcore.hyperdrive.homes import find_home
+            from hdcore.hyperdrive.stored import find_home
 
             _home = find_home(experiment.workspace._root, run_id)
         self._experiment = experiment
@@ -99,7 +99,7 @@ class Run(Artifacts, Logging):
     @staticmethod
     def get(workspace: Workspace, run_id: str) -> Run:
         """Return the run, or sweep, of an id."""
-        from hdcore.hyperdrive.homes import find_home
+        from hdcore.hyperdrive.stored import find_home
 
         return as_run(workspace, find_home(workspace._root, run_id))
 
@@ -342,6 +342,12 @@ class Run(Artifacts, Logging):
             run.tag(str(tag_key), value)
         return made
 
+    def submit_child(self, config: Any, tags: Mapping[str, Any] | None = None, **kwargs: Any) -> Run:
+        """Submit a configuration as `Experiment.submit` does, as a run under this one."""
+        run: Run = self.experiment.submit(config, tags, **kwargs)
+        self._home.journal.add("child", id=run.id)
+        return run
+
     # ------------------------------------------------------------------ its end
 
     def start(self) -> None:
@@ -416,7 +422,7 @@ def as_run(workspace: Workspace, home: Home, experiment: Experiment | None = Non
 
         experiment = Experiment(workspace, home.experiment_name or "default")
     if home.type == "hyperdrive":
-        from hdcore.hyperdrive.homes import SweepHome
+        from hdcore.hyperdrive.stored import SweepHome
         from hdcore.hyperdrive.sweep_run import HyperDriveRun
 
         assert isinstance(home, SweepHome)

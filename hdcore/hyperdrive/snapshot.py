@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 from hdcore.hyperdrive.exceptions import SnapshotException
-from hdcore.hyperdrive.homes import Home, StoredHome, SweepHome
+from hdcore.hyperdrive.homes import Home
+from hdcore.hyperdrive.stored import StoredHome, SweepHome
 
 
 def restore(home: Home, path: str | os.PathLike[str] | None) -> str:

@@ -16,14 +16,8 @@ import msgspec
 
 from hdcore.errors import InputError, RefusedError, SpaceError
 from hdcore.hyperdrive.config import HyperDriveConfig
-from hdcore.hyperdrive.dataset import (
-    INPUTS_VARIABLE,
-    DatasetConsumptionConfig,
-    FileDataset,
-    OutputFileDatasetConfig,
-    TabularDataset,
-    _id_file,
-)
+from hdcore.hyperdrive.consumption import INPUTS_VARIABLE, DatasetConsumptionConfig, OutputFileDatasetConfig
+from hdcore.hyperdrive.dataset import FileDataset, TabularDataset, id_file
 from hdcore.hyperdrive.details import option
 from hdcore.hyperdrive.estimators import Estimator
 from hdcore.hyperdrive.exceptions import (
@@ -32,12 +26,13 @@ from hdcore.hyperdrive.exceptions import (
     UserErrorException,
 )
 from hdcore.hyperdrive.experiment import Experiment
-from hdcore.hyperdrive.homes import ABOUT_NAME, SweepHome
+from hdcore.hyperdrive.homes import ABOUT_NAME
 from hdcore.hyperdrive.journal import write_private
 from hdcore.hyperdrive.limits import MOST_CONCURRENT, MOST_RUNS, is_strict
 from hdcore.hyperdrive.policies import NoTerminationPolicy
 from hdcore.hyperdrive.run import Run
 from hdcore.hyperdrive.script import ScriptRunConfig, Trial
+from hdcore.hyperdrive.stored import SweepHome
 from hdcore.hyperdrive.workspace import Workspace
 from hdcore.records import Limits, SweepSpec
 from hdcore.typing import Goal
@@ -140,7 +135,7 @@ def _start(
     tags: Mapping[str, Any] | None,
 ) -> SweepHome:
     from hdcore.hyperdrive.drive import start_driver
-    from hdcore.hyperdrive.homes import sweep_home
+    from hdcore.hyperdrive.stored import sweep_home
     from hdcore.sweep import check_runnable, create_sweep
 
     if sweep_id is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}", sweep_id):
@@ -315,7 +310,7 @@ class _Arguments:
             self.inputs[value.name] = {"path": path}
             return str(path)
         found = str(dataset._remember(self._workspace))
-        self.inputs[value.name] = {"file": os.fspath(_id_file(self._workspace, found))}
+        self.inputs[value.name] = {"file": os.fspath(id_file(self._workspace, found))}
         return found
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from hdcore.hyperdrive.exceptions import HyperDriveNotImplementedException, UserErrorException
-from hdcore.hyperdrive.homes import SweepHome, find_home, read_scalars, sweep_home
 from hdcore.hyperdrive.metrics import ENTRIES, shape
 from hdcore.hyperdrive.run import Run
 from hdcore.hyperdrive.script_run import ScriptRun
+from hdcore.hyperdrive.stored import SweepHome, find_home, read_scalars, sweep_home
 from hdcore.typing import Goal
 
 TYPE_CHECKING = False

@@ -12,8 +12,9 @@ from hdcore.hyperdrive.exceptions import (
     ExperimentExecutionException,
     HyperDriveServiceException,
 )
-from hdcore.hyperdrive.homes import Home, StoredHome, SweepHome
+from hdcore.hyperdrive.homes import Home
 from hdcore.hyperdrive.run import TERMINAL, Run
+from hdcore.hyperdrive.stored import StoredHome, SweepHome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hdcore.hyperdrive.exceptions import HyperDriveConfigException
-from hdcore.hyperdrive.homes import StoredHome, SweepHome
 from hdcore.hyperdrive.limits import MOST_PARENTS, MOST_RUNS, is_strict
 from hdcore.hyperdrive.run import Run
 from hdcore.hyperdrive.sampling import BayesianParameterSampling
+from hdcore.hyperdrive.stored import StoredHome, SweepHome
 from hdcore.hyperdrive.sweep_run import HyperDriveRun
 
 if TYPE_CHECKING:

@@ -16,7 +16,14 @@ def load_hdcore() -> None:
     """Make ``import hdcore`` work, if need be from the folder around this one.
 
     Only that package becomes importable, none of its neighbours.
+
+    Raises
+    ------
+    ImportError
+        If this Python is too old for it.
     """
+    if sys.version_info < (3, 10):  # noqa: UP036 - the interpreter of a trial may be older than what hdcore asks for
+        raise ImportError("scripts that log through MLflow need Python 3.10 or newer in trials of hdcore")
     try:
         importlib.import_module("hdcore.tracking")
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from hdcore.errors import StateError, StoreError
 from hdcore.store.catalog import DATABASE_NAME
 from hdcore.store.check import connect, store_error, translated
 from hdcore.store.disk import drop_ballast
-from hdcore.store.series import LiveRun
+from hdcore.store.series import PIECE_VALUES, LiveRun, Series
+from hdcore.store.syncer import Syncer
 
 BATCH_ROWS = 1_000
 BATCH_S = 0.25
@@ -22,6 +23,7 @@ _CLOSING_TIMEOUT_S = 1.0  # how long the last checkpoint waits for readers
 _ADD_METRIC = "INSERT INTO metric VALUES (?, ?, ?, ?, ?, ?, ?)"
 _ADD_NOTE = "INSERT INTO note VALUES (?, ?, ?, ?, ?, ?)"
 _SET_SUMMARY = "REPLACE INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_PIECE = "INSERT INTO curve VALUES (?, ?, ?, ?)"
 _SET_OFFSET = "UPDATE run SET report_offset = ?, dropped = dropped + ? WHERE number = ?"
 
 
@@ -36,6 +38,8 @@ class Batch:
     metrics, notes : list of tuple
         Rows of the tables of the same names; for the owner to append to.
     must_sync : bool
+        The next commit is to be brought to the disk at once, beside the driver's work.
+    must_wait : bool
         The next commit is to be on the disk when it returns.
     has_failed : bool
         A commit has failed; the sweep has to end.
@@ -48,14 +52,17 @@ class Batch:
         self.metrics: list[tuple[int, int, int, int | None, float | None, int, float]] = []
         self.notes: list[tuple[int, int, int, int | None, str, float]] = []
         self.must_sync = False
+        self.must_wait = False
         self.has_failed = False
         self._live = live
         self._statements: list[tuple[str, Sequence[Any]]] = []
         self._always_sync = always_sync
         self._level = ""
+        self._syncer = Syncer(folder / f"{DATABASE_NAME}-wal")
         self._is_broken = False
         self._is_closed = False
         self._pid = os.getpid()
+        self._file = os.stat(folder / DATABASE_NAME)
 
     def add(self, statement: str, values: Sequence[Any]) -> None:
         """Let the next commit execute a statement."""
@@ -67,6 +74,12 @@ class Batch:
             self.add(_SET_SUMMARY, series.row(number))
         if run.is_changed:
             self.add(_SET_OFFSET, (run.offset, run.dropped, number))
+
+    def add_pieces(self, number: int, changed: Iterable[Series], least: int = 1) -> None:
+        """Let the next commit write the ends of the curves of a run that have at least so many values."""
+        for series in changed:
+            if len(series.values) >= least:
+                self.add(_ADD_PIECE, (series.name_id, number, *series.next_piece()))
 
     def forget_rows(self, number: int) -> None:
         """Drop the rows of a run that wait."""
@@ -107,10 +120,15 @@ class Batch:
             raise StateError(f"sweep {name!r} is closed")
         if self.is_of_parent:
             raise StateError("a store cannot be used after a fork; open the sweep with StoreReader")
+        if self._is_broken:
+            if self.is_empty:
+                return
+            raise StoreError(f"sweep {name!r}: the disk failed; check it, then `hdcore resume {name}`")
+        self.check()
         if self.is_empty:
             return
-        if self._is_broken:
-            raise StoreError(f"sweep {name!r}: the disk failed; check it, then `hdcore resume {name}`")
+        for number, run in self._live.items():
+            self.add_pieces(number, run.changed, PIECE_VALUES)
         try:
             self._write()
         except sqlite3.Error as error:
@@ -125,9 +143,34 @@ class Batch:
                 except sqlite3.Error:
                     self._roll_back()
             raise store_error(name, error) from error
+        self._check_place()
+
+    def _check_place(self) -> None:
+        """Notice that the file has another name now, or none: nobody would find what is written to it."""
+        try:
+            is_there = os.path.samestat(self._file, os.stat(self.folder / DATABASE_NAME))
+        except OSError:
+            is_there = False
+        if not is_there:
+            self.has_failed = True
+            raise StoreError(
+                f"sweep {self.folder.name!r}: {self.folder} was moved or removed while the sweep ran; "
+                "put it back, or give its new place with --root, and resume it"
+            )
+
+    def check(self) -> None:
+        """Raise StoreError if what was committed could not be brought to the disk."""
+        error = self._syncer.error
+        if error is not None and not self._is_broken:
+            self.has_failed = self._is_broken = True
+            name = self.folder.name
+            raise StoreError(
+                f"sweep {name!r}: the disk failed ({error.strerror}); check it and its free space,"
+                f" then `hdcore resume {name}`"
+            ) from error
 
     def _write(self) -> None:
-        level = "FULL" if self.must_sync or self._always_sync else "NORMAL"
+        level = "FULL" if self.must_wait or self._always_sync else "NORMAL"
         connection = self.connection
         if level != self._level:
             connection.execute(f"PRAGMA synchronous={level}")  # not allowed inside a transaction
@@ -147,7 +190,9 @@ class Batch:
         self._statements.clear()
         self.metrics.clear()
         self.notes.clear()
-        self.must_sync = False
+        if self.must_sync and level == "NORMAL":
+            self._syncer.request()
+        self.must_sync = self.must_wait = False
         for run in self._live.values():
             run.settle()
 
@@ -166,6 +211,7 @@ class Batch:
         if self._is_closed or self.is_of_parent:
             return
         try:
+            self._syncer.close()
             if not self._is_broken:
                 self.commit()
                 with translated(self.folder.name):

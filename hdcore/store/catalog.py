@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
+import time
 from pathlib import Path
 
 from hdcore.errors import InputError, RefusedError
+from hdcore.store.lock import read_driver
 
 DATABASE_NAME = "sweep.db"
 SWEEPS_NAME = "sweeps"
@@ -15,6 +18,8 @@ NEWEST = "last"
 """What stands for the newest sweep where a name is asked for."""
 
 _ORDER_NAME = ".order"  # names in the order of their making: clocks jump, this does not
+_DRAFT = re.compile(r"\.[0-9a-f]{12}\.new")
+_DRAFT_S = 60.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 
 
@@ -101,6 +106,30 @@ def make_private(folder: Path, *, exist_ok: bool = False) -> None:
     folder.chmod(0o700)
 
 
+def draft_folder(sweeps: Path) -> Path:
+    """Return a name for the folder of a sweep that is being made."""
+    return sweeps / f".{os.urandom(6).hex()}.new"
+
+
+def remove_drafts(sweeps: Path) -> None:
+    """Remove what processes have left that died while they made a sweep.
+
+    A draft lives for milliseconds and is locked; one that is older, and whose lock is free, is nobody's. What cannot be
+    removed stays: it disturbs nobody.
+    """
+    try:
+        with os.scandir(sweeps) as entries:
+            drafts = [Path(entry.path) for entry in entries if _DRAFT.fullmatch(entry.name)]
+        for draft in drafts:
+            if abs(time.time() - draft.stat(follow_symlinks=False).st_mtime) < _DRAFT_S:
+                continue
+            driver = read_driver(draft)
+            if driver is None or not driver.alive:
+                shutil.rmtree(draft, ignore_errors=True)
+    except OSError:
+        pass
+
+
 def note_order(root: Path, name: str) -> None:
     """Remember that a sweep of this name is made now."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -123,6 +152,7 @@ def list_sweeps(root: Path) -> list[tuple[str, Path]]:
     check_root(root)
     folder = sweeps_folder(root)
     try:
+        remove_drafts(folder)
         with os.scandir(folder) as entries:
             names = [e.name for e in entries if _NAME.fullmatch(e.name) and e.is_dir(follow_symlinks=False)]
     except FileNotFoundError:

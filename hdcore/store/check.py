@@ -6,6 +6,7 @@ Everything here works on a connection with ``mode=ro``, so a file that is refuse
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +21,8 @@ from hdcore.errors import HdcoreError, RefusedError, StoreError
 APPLICATION_ID = 0x68646372
 """``hdcr``; the bytes 68 to 71 of the file."""
 
-VERSION = 1
-"""``user_version`` of the schema in schema.sql."""
+VERSION = 3
+"""``user_version`` of a database on which all of schema.sql was run."""
 
 FULL_CHECK_BYTES = 64 << 20
 """Up to this size all pages are checked when a sweep is resumed; beyond it the tables that decide what runs.
@@ -29,7 +30,7 @@ FULL_CHECK_BYTES = 64 << 20
 Measured: 0.17 s for 26 MB (10,000 runs, a million reports); a sweep of 10,000 runs has to start in 2 s."""
 
 _MAGIC = b"SQLite format 3\0"
-_TABLES_THAT_DECIDE = ("sweep", "run", "name", "summary")
+_TABLES_THAT_DECIDE = ("sweep", "run", "name", "summary", "curve", "death")
 
 
 def connect(
@@ -89,7 +90,9 @@ def store_error(name: str, error: sqlite3.Error) -> StoreError:
             f"sweep {name!r}: the disk failed ({word}); check it and its free space, then `hdcore resume {name}`"
         )
     if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return StoreError(f"sweep {name!r}: another program keeps its database locked; end that program and try again")
+        return StoreError(
+            f"sweep {name!r}: another program keeps its database locked; end that program, then `hdcore resume {name}`"
+        )
     if kind in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
         return StoreError(
             f"sweep {name!r}: its database cannot be opened ({_first_line(error)}); check the rights of its folder"
@@ -160,8 +163,9 @@ def _has_wal(database: Path) -> bool:
 
 def check_schema(connection: sqlite3.Connection, name: str) -> None:
     """Refuse a database whose tables are not exactly ours: triggers, views and virtual tables are code."""
+    version = min(connection.execute("PRAGMA user_version").fetchone()[0], VERSION)
     found = set(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
-    ours = expected_schema()
+    ours = expected_schema(version)
     if found != ours:
         odd = sorted({repr(str(row[1])[:40]) for row in found ^ ours})
         raise RefusedError(
@@ -179,11 +183,23 @@ def schema_sql() -> str:
 
 
 @cache
-def expected_schema() -> frozenset[tuple[str, str, str, str | None]]:
-    """Rows of sqlite_master that schema.sql makes."""
+def schema_steps() -> tuple[tuple[str, ...], ...]:
+    """Statements of schema.sql by version: those of the first, then those that make each version of the one before.
+
+    A new database runs all of them, an old one those it lacks, so the two end with the same text in sqlite_master.
+    """
+    parts = re.split(r"^-- version \d+\n", schema_sql(), flags=re.MULTILINE)
+    return tuple(tuple(text.strip() for text in part.split(";") if text.strip()) for part in parts)
+
+
+@cache
+def expected_schema(version: int = VERSION) -> frozenset[tuple[str, str, str, str | None]]:
+    """Rows of sqlite_master that a store of a version has."""
     memory = sqlite3.connect(":memory:")
     try:
-        memory.executescript(schema_sql())
+        for statements in schema_steps()[:version]:
+            for statement in statements:
+                memory.execute(statement)
         return frozenset(memory.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
     finally:
         memory.close()
@@ -194,7 +210,8 @@ def check_pages(connection: sqlite3.Connection, database: Path) -> None:
     if database.stat().st_size <= FULL_CHECK_BYTES:
         pragmas = ["PRAGMA integrity_check(1)"]
     else:
-        pragmas = [f"PRAGMA integrity_check({table})" for table in _TABLES_THAT_DECIDE]
+        there = {row[2] for row in expected_schema(connection.execute("PRAGMA user_version").fetchone()[0])}
+        pragmas = [f"PRAGMA integrity_check({table})" for table in _TABLES_THAT_DECIDE if table in there]
     for pragma in pragmas:
         found = connection.execute(pragma).fetchone()[0]
         if found != "ok":

@@ -7,13 +7,16 @@ import time
 from pathlib import Path
 
 from hdcore.errors import StoreError
-from hdcore.store import queries
-from hdcore.store.check import APPLICATION_ID, VERSION, check_header, check_pages, check_schema, connect, schema_sql
+from hdcore.records import NewRows
+from hdcore.store import earlier, queries
+from hdcore.store.check import APPLICATION_ID, VERSION, check_header, check_pages, check_schema, connect, schema_steps
 from hdcore.typing import RunStatus
 
+ADD_RUN = "INSERT INTO run VALUES (?, ?, ?, NULL, 0, NULL, NULL, ?, NULL, NULL, NULL, '[]', NULL, NULL, 0, 0, 0)"
 
-def make_database(database: Path, spec: str, sweep_id: str, *, is_slow: bool) -> None:
-    """Make the file with its tables and the sweep's row, all of it synced and none of it left in a WAL."""
+
+def make_database(database: Path, spec: str, sweep_id: str, first: NewRows, *, is_slow: bool) -> None:
+    """Make the file with its tables and its first rows, all of it synced and none of it left in a WAL."""
     # SQLite gives -wal and -shm the mode of the database, whatever the umask.
     fd = os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
@@ -28,16 +31,21 @@ def make_database(database: Path, spec: str, sweep_id: str, *, is_slow: bool) ->
             raise StoreError(
                 f"{database} is on a file system without shared memory (journal mode {mode}); choose another root"
             )
-        statements = [text for text in schema_sql().split(";") if text.strip()]
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={VERSION}")
-        for statement in statements:
-            connection.execute(statement)
+        for statements in schema_steps():
+            for statement in statements:
+                connection.execute(statement)
+        now = time.time()
         connection.execute(
-            "INSERT INTO sweep VALUES (1, ?, ?, ?, NULL, ?, NULL, NULL)",
-            (sweep_id, spec, RunStatus.QUEUED, time.time()),
+            "INSERT INTO sweep VALUES (1, ?, ?, ?, NULL, ?, NULL, NULL)", (sweep_id, spec, RunStatus.QUEUED, now)
         )
+        connection.executemany(
+            ADD_RUN,
+            [(k, queries.to_json(given), RunStatus.QUEUED, now) for k, given in enumerate(first.configurations)],
+        )
+        earlier.write_parents(connection, first.parents)
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
@@ -53,5 +61,6 @@ def check_database(database: Path, name: str) -> None:
         check_pages(connection, database)
         spec = queries.read_sweep(connection).spec
         queries.read_runs(connection, spec.metric)
+        earlier.read_runs(connection)
     finally:
         connection.close()

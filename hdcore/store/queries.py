@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -11,6 +12,8 @@ import msgspec
 
 from hdcore.records import SweepSpec
 from hdcore.store.records import Flag, MetricSummary, Note, Point, StoredRun, StoredSweep
+from hdcore.store.series import unpack
+from hdcore.store.thin import extremes
 from hdcore.typing import Goal, RunStatus
 
 _SUMMARY = (
@@ -29,6 +32,7 @@ _SUMMARY_FIELDS = (
 )
 _STATUS = {str(status): status for status in RunStatus}
 _FLAGS = tuple(Flag)
+_MOST_VARIABLES = 500  # of a statement; SQLite took 999 for long
 
 
 def to_json(value: object) -> str:
@@ -125,17 +129,63 @@ def read_best(connection: sqlite3.Connection, primary: str, goal: Goal) -> Store
     return None if found is None else read_runs(connection, primary, found[0])[0]
 
 
-def read_primary(connection: sqlite3.Connection, primary: str) -> Iterator[tuple[int, float]]:
-    """Yield (run, value) of each report of the primary metric, by run and interval; NaN and infinities as reported."""
-    rows = connection.execute(
-        "SELECT run, value, flag FROM metric WHERE name = (SELECT id FROM name WHERE name = ?) ORDER BY run, interval",
+def read_reports(connection: sqlite3.Connection) -> Iterator[tuple[int, int, float]]:
+    """Yield (name id, run, value) of each report, by name, run and interval; NaN and infinities as reported."""
+    for name, run, value, flag in connection.execute(
+        "SELECT name, run, value, flag FROM metric ORDER BY 1, 2, interval"
+    ):
+        if flag == 0 and type(value) is float:
+            yield name, run, value
+        else:
+            yield name, run, _restore(value, flag)
+
+
+def read_curves(connection: sqlite3.Connection, primary: str) -> dict[int, array[float]]:
+    """Return the reports of the primary metric of each ended run, by number; NaN and infinities as reported."""
+    curves: dict[int, array[float]] = {}
+    if connection.execute("PRAGMA user_version").fetchone()[0] < 2:
+        return _curves_of_rows(connection, primary)
+    pieces = connection.execute(
+        "SELECT run, reports FROM curve WHERE name = (SELECT id FROM name WHERE name = ?) ORDER BY run, piece",
         (primary,),
     )
-    for run, value, flag in rows:
-        if flag == 0 and type(value) is float:
-            yield run, value
+    for number, data in pieces:
+        values = unpack(data)
+        if number in curves:
+            curves[number].extend(values)
         else:
-            yield run, _restore(value, flag)
+            curves[number] = values
+    return curves
+
+
+def _curves_of_rows(connection: sqlite3.Connection, primary: str) -> dict[int, array[float]]:
+    """Return what `read_curves` does for a store of version 1, which has no packed curves."""
+    curves: dict[int, array[float]] = {}
+    rows = connection.execute(
+        "SELECT m.run, m.value, m.flag, r.status FROM metric AS m JOIN run AS r ON r.number = m.run"
+        " WHERE m.name = (SELECT id FROM name WHERE name = ?) ORDER BY m.run, m.interval",
+        (primary,),
+    )
+    for number, value, flag, status in rows:
+        if _STATUS[status].is_terminal:
+            curves.setdefault(number, array("d")).append(value if flag == 0 else _restore(value, flag))
+    return curves
+
+
+def read_all_curves(connection: sqlite3.Connection, primary: str) -> dict[int, array[float]]:
+    """Return the reports of the primary metric of every run; those of living runs are read row by row."""
+    curves = read_curves(connection, primary)
+    counts = connection.execute(
+        "SELECT run, count, name FROM summary WHERE name = (SELECT id FROM name WHERE name = ?)", (primary,)
+    ).fetchall()
+    for number, count, name in counts:
+        if len(curves.get(number, ())) == count:
+            continue
+        rows = connection.execute(
+            "SELECT value, flag FROM metric WHERE name = ? AND run = ? ORDER BY interval", (name, number)
+        )
+        curves[number] = array("d", [value if flag == 0 else _restore(value, flag) for value, flag in rows])
+    return curves
 
 
 def _restore(value: object, flag: object) -> float:
@@ -180,7 +230,10 @@ def _thin_series(connection: sqlite3.Connection, name_id: int, number: int, coun
     ends = {1, count}
     pieces = max((most - len(ends)) // 2, 0)
     points: dict[int, Point] = {}
-    if pieces:
+    curve = _whole_curve(connection, name_id, number, count) if pieces else None
+    if curve is not None:
+        ends |= extremes(curve, -(-count // pieces))
+    elif pieces:
         width = -(-count // pieces)
         for extreme in ("min", "max"):
             # The bare columns of a query with one min() or max() come from the row that has it.
@@ -190,13 +243,29 @@ def _thin_series(connection: sqlite3.Connection, name_id: int, number: int, coun
                 (name_id, number, width),
             )
             points.update((row[0], row) for row in rows)
-    rows = connection.execute(
-        "SELECT interval, step, value, flag FROM metric WHERE name = ? AND run = ? AND interval IN (?, ?)",
-        (name_id, number, 1, count),
-    )
-    points.update((row[0], row) for row in rows)
+    wanted = sorted(ends)
+    for at in range(0, len(wanted), _MOST_VARIABLES):
+        some = wanted[at : at + _MOST_VARIABLES]
+        rows = connection.execute(
+            "SELECT interval, step, value, flag FROM metric WHERE name = ? AND run = ?"
+            f" AND interval IN ({', '.join('?' * len(some))})",
+            (name_id, number, *some),
+        )
+        points.update((row[0], row) for row in rows)
     thin = [points[interval] for interval in sorted(points)]
     return thin if len(thin) <= most else thin[-most:] if most else []
+
+
+def _whole_curve(connection: sqlite3.Connection, name_id: int, number: int, count: int) -> array[float] | None:
+    """Return all reports of one metric of a run; None where some of them stand in its rows only."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] < 2:
+        return None
+    values = array("d")
+    for (data,) in connection.execute(
+        "SELECT reports FROM curve WHERE name = ? AND run = ? ORDER BY piece", (name_id, number)
+    ):
+        values.extend(unpack(data))
+    return values if len(values) == count else None
 
 
 def read_notes(connection: sqlite3.Connection, number: int) -> dict[str, list[Note]]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from hdcore.errors import InputError, RefusedError
-from hdcore.store import queries
+from hdcore.records import Parent
+from hdcore.store import earlier, queries
 from hdcore.store.catalog import DATABASE_NAME, check_sweep_folder
 from hdcore.store.check import check_header, check_schema, connect, translated
 from hdcore.store.lock import read_driver
@@ -121,6 +123,23 @@ class StoreReader:
         """Return the texts that a run reported, name -> list of (ordinal, step or None, text)."""
         with translated(self.folder.name):
             return queries.read_notes(self._connection, number)
+
+    def curves(self, *, living: bool = False) -> dict[int, array[float]]:
+        """Return the reports of the primary metric of each ended run, NaN and infinities as they were reported.
+
+        Parameters
+        ----------
+        living : bool, default False
+            Those of runs in flight too.
+        """
+        read = queries.read_all_curves if living else queries.read_curves
+        with translated(self.folder.name):
+            return read(self._connection, self._metric())
+
+    def parents(self) -> list[Parent]:
+        """Return the earlier sweeps that this one started from; empty for stores of versions that had none."""
+        with translated(self.folder.name):
+            return earlier.read_parents(self._connection)
 
     def metric_rows(self) -> int:
         """Return the number of reports of all runs and metrics, from the summary rows."""

@@ -64,3 +64,33 @@ CREATE TABLE summary (
     highest_interval INTEGER,
     PRIMARY KEY (run, name)
 ) WITHOUT ROWID;
+-- version 2
+CREATE TABLE curve (
+    name INTEGER NOT NULL,
+    run INTEGER NOT NULL,
+    piece INTEGER NOT NULL,
+    reports BLOB NOT NULL,
+    PRIMARY KEY (name, run, piece)
+) WITHOUT ROWID;
+CREATE TABLE death (
+    run INTEGER PRIMARY KEY,
+    count INTEGER NOT NULL
+);
+-- version 3
+CREATE TABLE parent (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    sweep_id TEXT NOT NULL,
+    runs INTEGER NOT NULL,
+    dropped TEXT NOT NULL,
+    notes TEXT NOT NULL
+);
+CREATE TABLE earlier (
+    parent INTEGER NOT NULL,
+    run INTEGER NOT NULL,
+    configuration TEXT NOT NULL,
+    status TEXT NOT NULL,
+    value REAL,
+    reports TEXT NOT NULL,
+    PRIMARY KEY (parent, run)
+) WITHOUT ROWID;

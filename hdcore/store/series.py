@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from array import array
 from collections.abc import Callable
 from typing import Any
 
 from hdcore.store.records import Flag
+
+PIECE_VALUES = 1 << 17
+"""Of a curve: the driver keeps about this much of each metric of a living run, 1 MiB."""
 
 MOST_NAMES = 1_000
 """Metric names of one run, the primary metric not counted; more is a script that puts values into names."""
@@ -15,7 +20,7 @@ class Series:
     """The summary row of one metric of one run."""
 
     __slots__ = ("count", "highest", "highest_interval", "last", "last_flag", "last_step", "lowest", "lowest_interval",
-                 "name_id", "notes")  # fmt: skip
+                 "name_id", "notes", "pieces", "values")  # fmt: skip
 
     def __init__(self, name_id: int) -> None:
         self.name_id = name_id
@@ -28,10 +33,13 @@ class Series:
         self.lowest_interval: int | None = None
         self.highest: float | None = None
         self.highest_interval: int | None = None
+        self.values = array("d")  # the reports that are in no piece of the curve yet
+        self.pieces = 0
 
     def report(self, value: float, step: int | None) -> tuple[float | None, int]:
         """Count one interval; return what is stored: the double or None, and its flag."""
         self.count += 1
+        self.values.append(value)
         self.last_step = step
         if value - value != 0.0:  # NaN or infinite: never the best
             flag = int(Flag.of(value))
@@ -48,6 +56,13 @@ class Series:
         """Count one text, which is no interval; return its ordinal."""
         self.notes += 1
         return self.notes
+
+    def next_piece(self) -> tuple[int, bytes]:
+        """Return number and bytes of the next piece of the curve, and begin another."""
+        piece = self.pieces, pack(self.values)
+        self.pieces += 1
+        self.values = array("d")
+        return piece
 
     def row(self, number: int) -> tuple[Any, ...]:
         """Return the row of table `summary`."""
@@ -93,3 +108,26 @@ class LiveRun:
         self.changed.clear()
         self.dropped = 0
         self.is_changed = False
+
+
+def pack(values: array[float]) -> bytes:
+    """Return doubles as they are stored in table `curve`: little-endian, NaN and infinities included."""
+    if sys.byteorder == "big":
+        values = values[:]
+        values.byteswap()
+    return values.tobytes()
+
+
+def unpack(data: bytes) -> array[float]:
+    """Return what `pack` took.
+
+    Raises
+    ------
+    ValueError
+        If these are no whole doubles.
+    """
+    values = array("d")
+    values.frombytes(data)
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values

@@ -5,35 +5,37 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from hdcore.errors import InputError, RefusedError, StateError
-from hdcore.records import Reports, SweepSpec
-from hdcore.store import queries
+from hdcore.records import EarlierRun, NewRows, Parent, Reports, SweepSpec
+from hdcore.store import earlier, queries
 from hdcore.store.batch import BATCH_S, Batch
 from hdcore.store.catalog import (
     DATABASE_NAME,
     check_name,
     check_new_name,
     check_root,
+    draft_folder,
     make_private,
     make_root,
     note_order,
+    remove_drafts,
     sweeps_folder,
 )
 from hdcore.store.check import damaged, translated
 from hdcore.store.control import forget_requests
 from hdcore.store.disk import check_room, drop_ballast, is_network, make_ballast, sync_folder
 from hdcore.store.lock import DriverLock
-from hdcore.store.make import check_database, make_database
+from hdcore.store.make import ADD_RUN, check_database, make_database
 from hdcore.store.migrate import migrate
 from hdcore.store.records import StoredRun
 from hdcore.store.series import LiveRun
 from hdcore.typing import Configuration, RunStatus
 
-_ADD_RUN = "INSERT INTO run VALUES (?, ?, ?, NULL, 0, NULL, NULL, ?, NULL, NULL, NULL, '[]', NULL, NULL, 0, 0, 0)"
 _START_RUN = (
     "UPDATE run SET status = ?, reason = NULL, attempt = ?, devices = ?, started = ?, ended = NULL, duration_s = NULL,"
     " value = NULL, best_interval = NULL, exit_code = NULL, signal = NULL, report_offset = ?, dropped = 0,"
@@ -43,11 +45,17 @@ _FINISH_RUN = (
     "UPDATE run SET status = ?, reason = ?, value = ?, best_interval = ?, exit_code = ?, signal = ?, duration_s = ?,"
     " ended = ?, dropped = dropped + ?, log_dropped_bytes = ? WHERE number = ?"
 )
+_NO_ROWS = NewRows()
 _FORGET = (
     "DELETE FROM metric WHERE run = ?1 AND name IN (SELECT name FROM summary WHERE run = ?1)",
     "DELETE FROM note WHERE run = ?1 AND name IN (SELECT name FROM summary WHERE run = ?1)",
+    "DELETE FROM curve WHERE run = ?1 AND name IN (SELECT name FROM summary WHERE run = ?1)",
     "DELETE FROM summary WHERE run = ?1",
 )
+
+MOST_DEATHS = 25
+"""Of drivers, while one run ran. A run that takes its driver along each time must not keep the sweep from its end; but
+drivers are killed for other reasons too, and long runs are there each time."""
 
 
 class Store:
@@ -56,9 +64,10 @@ class Store:
     Made by `create` or `open`, which take the sweep's lock; `close` frees it. All calls come from one thread of one
     process; a forked child must not use it.
 
-    Changes of state are on their way to the disk when the call returns, and those of one `turn` when it ends; the
-    commit that finishes a run has been synced. Reports are collected and committed after 250 ms or 1,000 rows, and
-    with any change of state. What is committed together is visible together.
+    Changes of state are committed when the call returns, and those of one `turn` when it ends: no death of a process
+    undoes them. A commit that finishes a run is synced against power cuts beside the driver's work, the one that ends
+    the sweep before it returns. Reports are collected and committed after 250 ms or 1,000 rows, and with any change of
+    state. What is committed together is visible together.
 
     Every method that writes raises StoreError if the disk is full or fails, in one line for the user. After a full
     disk the reserve is given up and what was pending is tried once more, so that the history is whole to the last
@@ -72,6 +81,8 @@ class Store:
         ``ROOT/sweeps/NAME``, absolute.
     requeued : tuple of int
         Runs that a dead driver had left Running, now Queued; filled by `open`.
+    given_up : tuple of int
+        Those that did not get another start, because so many drivers died under them, now Failed.
     warning : str or None
         One line that the user should see (a network file system).
     """
@@ -98,14 +109,30 @@ class Store:
         self._next = self._connection.execute("SELECT count(*) FROM run").fetchone()[0]
         self._queued: set[int] = set()
         self.requeued: tuple[int, ...] = ()
+        self.given_up: tuple[int, ...] = ()
 
     # ------------------------------------------------------------------ opening
 
     @classmethod
-    def create(cls, root: Path, spec: SweepSpec, *, sweep_id: str) -> Store:
+    def create(
+        cls,
+        root: Path,
+        spec: SweepSpec,
+        *,
+        sweep_id: str,
+        first: NewRows = _NO_ROWS,
+        fill: Callable[[Path], None] | None = None,
+    ) -> Store:
         """Make a new sweep and take its lock.
 
         The folder appears under its name with everything in it, or not at all.
+
+        Parameters
+        ----------
+        first : NewRows
+            What it begins with: Queued runs with the numbers 0, 1, …, and runs of earlier sweeps.
+        fill : callable, optional
+            Puts further files into the folder, which has another name then.
 
         Raises
         ------
@@ -126,14 +153,17 @@ class Store:
             check_room(root)
             text = queries.spec_to_json(spec)
             sweeps = make_root(root)
-            draft = sweeps / f".{os.urandom(6).hex()}.new"
+            remove_drafts(sweeps)
+            draft = draft_folder(sweeps)
             make_private(draft)
             lock = None
             try:
                 lock = DriverLock.acquire(draft)
                 make_private(draft / "runs")
                 make_ballast(draft)
-                make_database(draft / DATABASE_NAME, text, sweep_id, is_slow=is_slow)
+                make_database(draft / DATABASE_NAME, text, sweep_id, first, is_slow=is_slow)
+                if fill is not None:
+                    fill(draft)
                 sync_folder(draft)
                 note_order(root, spec.name)
                 try:
@@ -145,7 +175,9 @@ class Store:
                         raise _name_in_use(spec.name) from None
                     raise
                 sync_folder(sweeps)
-                return cls(folder, lock, is_slow=is_slow)
+                store = cls(folder, lock, is_slow=is_slow)
+                store._queued.update(range(len(first.configurations)))
+                return store
             except BaseException:
                 if lock is not None:
                     lock.release()
@@ -199,11 +231,24 @@ class Store:
             (RunStatus.QUEUED, RunStatus.RUNNING),
         ).fetchall()
         self._queued = {number for number, _ in rows}
-        self.requeued = tuple(number for number, status in rows if status == RunStatus.RUNNING)
+        orphans = [number for number, status in rows if status == RunStatus.RUNNING]
+        deaths = dict(self._connection.execute("SELECT run, count FROM death"))
+        self.given_up = tuple(number for number in orphans if deaths.get(number, 0) + 1 >= MOST_DEATHS)
+        self.requeued = tuple(number for number in orphans if number not in self.given_up)
         highest = self._connection.execute("SELECT max(number) FROM run").fetchone()[0]
         if self._next != (0 if highest is None else highest + 1):
             raise damaged(self._name, "run numbers have gaps")
         with self.turn():
+            for number in orphans:
+                self._batch.add(
+                    "INSERT INTO death VALUES (?, 1) ON CONFLICT (run) DO UPDATE SET count = count + 1", (number,)
+                )
+            for number in self.given_up:
+                reason = f"its driver died {MOST_DEATHS} times while it ran; it is not started again"
+                [run] = queries.read_runs(self._connection, self.spec.metric, number)
+                best = None if run.primary is None else run.primary.best(self.spec.goal)
+                interval = None if run.primary is None else run.primary.best_interval(self.spec.goal)
+                self.finish_run(number, RunStatus.FAILED, reason=reason, value=best, interval=interval, at=time.time())
             for number in self.requeued:
                 self._batch.add(
                     "UPDATE run SET status = ?, reason = ? WHERE number = ?",
@@ -242,7 +287,7 @@ class Store:
         for number, configuration in runs:
             if number != self._next:
                 raise StateError(f"run {number} was added where run {self._next} is the next one")
-            self._batch.add(_ADD_RUN, (number, queries.to_json(configuration), RunStatus.QUEUED, now))
+            self._batch.add(ADD_RUN, (number, queries.to_json(configuration), RunStatus.QUEUED, now))
             self._queued.add(number)
             self._next += 1
         self._changed()
@@ -322,7 +367,7 @@ class Store:
         dropped: int = 0,
         log_dropped_bytes: int = 0,
     ) -> None:
-        """End a Queued or Running run, together with all its reports; synced to the disk before the commit returns.
+        """End a Queued or Running run, together with all its reports; the commit is synced as soon as the disk can.
 
         Parameters
         ----------
@@ -342,6 +387,7 @@ class Store:
             self._queued.discard(number)
         else:
             self._batch.take_over(number, run)
+            self._batch.add_pieces(number, run.series.values())
         if value is not None and value - value != 0.0:
             value = interval = None
         self._batch.add(
@@ -365,7 +411,7 @@ class Store:
         """Set the status of the sweep: RUNNING notes the first start, a terminal one the end, QUEUED is 'stopped'."""
         if status.is_terminal:
             self._batch.add("UPDATE sweep SET status = ?, reason = ?, ended = ?", (status, reason, at))
-            self._batch.must_sync = True
+            self._batch.must_wait = True
         else:
             self._batch.add(
                 "UPDATE sweep SET status = ?, reason = ?, ended = NULL, started = coalesce(started, ?)",
@@ -381,6 +427,7 @@ class Store:
         now : float
             Monotonic seconds. The wait is counted from the first call after the first report.
         """
+        self._batch.check()
         if self._batch.is_empty:
             self._waiting_since = None
         elif self._waiting_since is None:
@@ -421,17 +468,30 @@ class Store:
         with translated(self._name):
             return queries.read_runs(self._connection, self.spec.metric)
 
-    def reports_of_primary(self) -> Iterator[tuple[int, float]]:
-        """Yield (run, value) for each stored report of the primary metric, by run and interval.
+    def curves(self) -> dict[int, array[float]]:
+        """Return the reports of the primary metric of each run that has any, by number and interval.
 
         NaN and infinities come back as they were reported; texts are no intervals. Runs that wait to be started again
         are left out, since their reports are dropped then.
         """
         self.flush()
         with translated(self._name):
-            for number, value in queries.read_primary(self._connection, self.spec.metric):
-                if number not in self._queued:
-                    yield number, value
+            curves = queries.read_curves(self._connection, self.spec.metric)
+        for number, run in self._live.items():
+            series = run.series.get(self.spec.metric)
+            if series is not None and series.values:
+                curves[number] = curves.get(number, array("d")) + series.values
+        return {number: values for number, values in curves.items() if number not in self._queued}
+
+    def parents(self) -> list[Parent]:
+        """Return the earlier sweeps that this one started from."""
+        with translated(self._name):
+            return earlier.read_parents(self._connection)
+
+    def earlier_runs(self) -> list[tuple[str, EarlierRun]]:
+        """Return the runs of earlier sweeps that this one started from, each with the name of its sweep, in order."""
+        with translated(self._name):
+            return earlier.read_runs(self._connection)
 
     # ------------------------------------------------------------------ inside
 

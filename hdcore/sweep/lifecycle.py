@@ -14,6 +14,7 @@ import msgspec
 from hdcore.errors import InputError, RefusedError
 from hdcore.observer import Observer
 from hdcore.records import SweepSpec
+from hdcore.sweep.earlier import inherit
 from hdcore.typing import RunStatus
 
 if TYPE_CHECKING:
@@ -25,17 +26,21 @@ CANCELED_BY_USER = "canceled by user"
 
 
 def check_has_command(spec: SweepSpec) -> None:
-    """Refuse to go on without its function with a sweep that `tune` made.
+    """Refuse to go on with a sweep whose runs cannot be started from what is stored.
 
     Raises
     ------
     InputError
-        If the sweep runs a Python function: only the program that made it has that.
+        If the sweep runs a Python function, which only the program that made it has, or was imported.
     """
     if spec.function:
         raise InputError(
             f"sweep {spec.name!r} runs the Python function {spec.function!r}, which is not stored;"
             f" run the program again that made it, with name={spec.name!r}, to go on with it"
+        )
+    if not spec.command:
+        raise InputError(
+            f"sweep {spec.name!r} was imported and has no command to run; start one with resume_from: [{spec.name}]"
         )
 
 
@@ -56,9 +61,6 @@ def check_runnable(spec: SweepSpec, gpus: str | None = None) -> None:
 
     if spec.executor != "local":
         raise InputError(f"{spec.executor!r} is not available here; use 'local'", field="hdcore.executor")
-    for key in ("resume_from", "resume_runs"):
-        if getattr(spec, key):
-            raise InputError("this version cannot start from earlier sweeps; leave it out", field=f"hdcore.{key}")
     Optimizer(spec.space, sampler=spec.sampler, goal=spec.goal, policy=spec.policy, seed=spec.seed)
     if spec.gpus_per_run:
         from hdcore.executors.devices import Devices
@@ -97,15 +99,18 @@ def create_sweep(root: Path, spec: SweepSpec, *, sweep_id: str | None = None, ta
 
     Raises
     ------
+    InputError
+        If it is to start from sweeps or runs that it cannot start from (`hdcore.sweep.earlier`).
     RefusedError
         If a sweep of this name exists.
     """
     from hdcore.store import Store
 
+    spec, first, fill = inherit(root, spec)
     chosen = msgspec.structs.replace(spec, name=free_name(root, spec.name)) if takes_free_name else spec
     while True:
         try:
-            store = Store.create(root, chosen, sweep_id=sweep_id or new_sweep_id())
+            store = Store.create(root, chosen, sweep_id=sweep_id or new_sweep_id(), first=first, fill=fill)
             break
         except RefusedError:
             name = free_name(root, spec.name)
@@ -114,7 +119,7 @@ def create_sweep(root: Path, spec: SweepSpec, *, sweep_id: str | None = None, ta
             chosen = msgspec.structs.replace(spec, name=name)
     spec = chosen
     try:
-        if not spec.function:
+        if spec.command:
             from hdcore.workspace import snapshot_code
 
             snapshot_code(spec, store.folder)
@@ -163,7 +168,9 @@ def run_sweep(
         if ended and observer is not None:
             observer.notice(f"ended {len(ended)} processes that an earlier driver had left")
     if executor is None:
-        executor = local_executor(store.spec, store.sweep_id, slots=slots, gpus=gpus, folder=store.folder)
+        executor = local_executor(store.spec, store.sweep_id, slots=slots, gpus=gpus)
+    if hasattr(executor, "keep_measurements"):  # here, for an executor that was made before the sweep had its name
+        executor.keep_measurements(store.folder / "gpu-memory.json")
     if observer is not None and hasattr(executor, "notice"):
         executor.notice = observer.notice
     return drive(store, executor, observer=observer, stop=stop, slots=slots)
@@ -176,14 +183,8 @@ def local_executor(
     slots: int | None = None,
     gpus: str | None = None,
     function: Callable[..., Any] | None = None,
-    folder: Path | None = None,
 ) -> Executor:
     """Make the executor that a sweep asks for; `drive` closes it. Modules to preload are imported when this returns.
-
-    Parameters
-    ----------
-    folder : Path, optional
-        The sweep's, where measured GPU memory is kept for a resume; it need not exist yet.
 
     Raises
     ------
@@ -207,7 +208,6 @@ def local_executor(
         devices=Devices.find(gpus),
         gpus_per_run=spec.gpus_per_run,
         cpus_per_run=spec.cpus_per_run,
-        memory_file=None if folder is None else folder / "gpu-memory.json",
         name=spec.name,
         function=function,
         preload=preload,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hdcore.errors import StateError
 from hdcore.observer import Observer
-from hdcore.records import BestRun
+from hdcore.records import BestRun, Parent
 from hdcore.sweep.lifecycle import cancel_stored, local_executor, run_sweep
 from hdcore.typing import RunStatus
 
@@ -54,9 +55,11 @@ class Sweep:
 
     @property
     def best(self) -> BestRun | None:
-        """The ended run with the best value; None while there is none."""
-        with self._reader() as reader:
-            best = reader.best()
+        """The run with the best value, ended or in flight, as `hdcore best` has it; None while there is none."""
+        from hdcore.document import best_run
+
+        with self._reader() as reader, reader.snapshot():
+            best = best_run(reader, reader.sweep())
         if best is None or best.value is None:
             return None
         return BestRun(best.number, best.configuration, best.value, best.interval)
@@ -111,8 +114,15 @@ class Sweep:
         with self._reader() as reader:
             return importance_of(reader, target_quantile=target_quantile)
 
-    def resume(self, *, max_concurrent: int | None = None) -> RunStatus:
+    def resume(self, *, max_concurrent: int | None = None, progress: bool | None = None) -> RunStatus:
         """Go on with the sweep in this process until it ends; Ctrl-C stops it and raises KeyboardInterrupt.
+
+        Parameters
+        ----------
+        max_concurrent : int, optional
+            Runs at a time, instead of what the sweep says.
+        progress : bool, optional
+            As for `tune`.
 
         Raises
         ------
@@ -129,7 +139,7 @@ class Sweep:
         if spec.function:
             if self._function is None:
                 raise StateError(f"sweep {self.name!r} runs a Python function; call tune with name={self.name!r} again")
-            executor = local_executor(spec, sweep_id, slots=max_concurrent, function=self._function, folder=self.folder)
+            executor = local_executor(spec, sweep_id, slots=max_concurrent, function=self._function)
         try:
             store = Store.open(self.folder.parent.parent, self.name)
         except BaseException:
@@ -137,7 +147,7 @@ class Sweep:
                 executor.close()
             raise
         with store:
-            return drive_watched(store, executor, max_concurrent, is_resumed=True)
+            return drive_watched(store, executor, max_concurrent, progress=progress, is_resumed=True)
 
     def cancel(self, run: int | None = None) -> str:
         """Cancel the sweep, or one run; returns what was done."""
@@ -172,18 +182,52 @@ def open_sweep(name: str, root: str | os.PathLike[str] | None = None) -> Sweep:
 
 
 class _Teller(Observer):
-    """The view of a sweep that is driven from Python: what the user should know goes to the log."""
+    """The view of a sweep that nobody watches: what the user should know goes to the log."""
 
     def notice(self, text: str) -> None:
         _log.warning("%s", text)
 
+    def started_from(self, parent: Parent) -> None:
+        _log.log(logging.WARNING if parent.dropped else logging.INFO, "starts from %s", parent.line)
 
-def drive_watched(store: Store, executor: Executor | None, slots: int | None, *, is_resumed: bool = False) -> RunStatus:
-    """Drive a sweep under Python's usual meaning of Ctrl-C."""
+
+def _view(progress: bool | None) -> Observer:
+    """Return the live table for a person at a terminal; where it cannot be drawn and is wanted, plain lines."""
+    if not (sys.stdout.isatty() if progress is None else progress):
+        return _Teller()
+    from hdcore.views.plain import PlainView
+    from hdcore.views.text import can_draw
+
+    if not can_draw(sys.stdout):
+        return PlainView(print, lambda text: _log.warning("%s", text))
+    from hdcore.views.live import LiveView
+
+    return LiveView()
+
+
+def drive_watched(
+    store: Store,
+    executor: Executor | None,
+    slots: int | None,
+    *,
+    progress: bool | None = None,
+    is_resumed: bool = False,
+) -> RunStatus:
+    """Drive a sweep under Python's usual meaning of Ctrl-C.
+
+    Parameters
+    ----------
+    progress : bool, optional
+        As for `tune`.
+    """
     from hdcore.signals import StopSignals
 
-    with StopSignals() as stop:
-        status = run_sweep(store, executor=executor, slots=slots, observer=_Teller(), stop=stop, is_resumed=is_resumed)
+    view = _view(progress)
+    try:
+        with StopSignals() as stop:
+            status = run_sweep(store, executor=executor, slots=slots, observer=view, stop=stop, is_resumed=is_resumed)
+    finally:
+        view.close()
     if status is RunStatus.QUEUED and stop.first is not None:
         name = store.spec.name
         again = f"run the program again, with name={name!r}," if store.spec.function else f"`hdcore resume {name}`"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,11 @@ def tune(
     root: str | os.PathLike[str] | None = None,
     name: str | None = None,
     seed: int | None = None,
+    progress: bool | None = None,
+    resume_from: str | Sequence[str] = (),
+    resume_runs: str | Sequence[str] = (),
+    resume_rename: Mapping[str, str] | None = None,
+    resume_defaults: Mapping[str, Any] | None = None,
 ) -> Sweep:
     """Run a Python function over a search space, each run in a process of its own; stored like any sweep.
 
@@ -54,6 +59,17 @@ def tune(
         Name of the sweep; by default the function's, made unique. A name that exists goes on with that sweep, if
         space, metric, goal, sampler and policy are the same; if that sweep has no runs left, nothing is run, its
         results are returned and a UserWarning says so.
+    progress : bool, optional
+        Show the live table that ``hdcore run`` shows; by default if stdout is a terminal. Where the table cannot be
+        drawn, True prints a line for each run that ends.
+    resume_from : str or sequence of str
+        Earlier sweeps of the same metric and goal: the Bayesian sampler learns from their runs, and policies compare
+        with their curves. Runs that do not fit the space are left out.
+    resume_runs : str or sequence of str
+        Runs of earlier sweeps (``"NAME/12"``) to go on with: the first runs of this one, with the same configurations;
+        ``run.resume_from`` is a copy of their outputs.
+    resume_rename, resume_defaults : mapping, optional
+        Old name of a parameter -> its name here; name of a parameter that is new -> its value in the earlier runs.
 
     Returns
     -------
@@ -79,13 +95,17 @@ def tune(
         function=f"{getattr(function, '__module__', '?')}:{called}",
         gpus_per_run=gpus_per_run,
         seed=optimizer.seed,
+        resume_from=_names(resume_from),
+        resume_runs=_names(resume_runs),
+        resume_rename=dict(resume_rename or {}),
+        resume_defaults=dict(resume_defaults or {}),
     )
     folder = where / "sweeps" / spec.name
     if name is not None and os.path.lexists(folder):
         _check_same(folder, spec)
         sweep = Sweep(folder, function=_reporting(function, metric))
         status, runs = sweep.status, sweep.runs
-        sweep.resume(max_concurrent=max_concurrent)
+        sweep.resume(max_concurrent=max_concurrent, progress=progress)
         if status.is_terminal and sweep.runs == runs:  # one that was canceled or ran out of time may have runs left
             warnings.warn(
                 f"sweep {name!r} is {status.value} already; nothing was run; use another name to run again",
@@ -95,15 +115,19 @@ def tune(
         return sweep
     sweep_id = new_sweep_id()
     # The executor forks from this process: before the store has a connection that must not be shared.
-    executor = local_executor(spec, sweep_id, function=_reporting(function, metric), folder=folder)
+    executor = local_executor(spec, sweep_id, function=_reporting(function, metric))
     try:
         store = create_sweep(where, spec, sweep_id=sweep_id, takes_free_name=not name)
     except BaseException:
         executor.close()
         raise
     with store:
-        drive_watched(store, executor, None)
+        drive_watched(store, executor, None, progress=progress)
         return Sweep(store.folder, function=_reporting(function, metric))
+
+
+def _names(names: str | Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _reporting(function: Callable[..., Any], metric: str) -> Callable[..., Any]:

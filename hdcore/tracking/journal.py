@@ -76,7 +76,7 @@ class LoggedRun(LoggedModel):
         """Take over what a record says."""
         super().fold(record)
         for row in _sequence(record.get("metrics")):
-            if isinstance(row, list) and len(row) == 4:
+            if _is_metric(row):
                 self.add_metric(*row)
         self.datasets += [row for row in _sequence(record.get("datasets")) if isinstance(row, dict)]
         self.used += [row for row in _sequence(record.get("used")) if isinstance(row, str)]
@@ -91,7 +91,7 @@ class LoggedRun(LoggedModel):
             self.latest[name] = row
 
     def copy(self) -> LoggedRun:
-        """Return a copy that stays as it is; of the rows of metrics, which are only ever added to, there is one list."""
+        """Return a copy that stays as it is; the rows of metrics, which are only ever added to, are shared."""
         new = LoggedRun()
         for name, value in vars(self).items():
             setattr(new, name, value if name == "metrics" else value.copy())
@@ -158,11 +158,12 @@ class Lines:
             handle = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             return []
-        with open(handle, "rb") as file:
+        try:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 return []
-            file.seek(self._offset)
-            data = file.read(MOST_BYTES)
+            data = os.pread(handle, MOST_BYTES, self._offset)
+        finally:
+            os.close(handle)
         data = data[: data.rfind(b"\n") + 1]
         self._offset += len(data)
         found = []
@@ -205,6 +206,17 @@ def _merge(known: dict[str, str], new: object) -> None:
 
 def _mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _is_metric(row: object) -> bool:
+    if not isinstance(row, list) or len(row) != 4:
+        return False
+    name, value, *numbers = row
+    return (
+        isinstance(name, str)
+        and isinstance(value, int | float | None)
+        and all(isinstance(number, int) for number in numbers)
+    )
 
 
 def _sequence(value: object) -> list[Any]:

@@ -45,8 +45,8 @@ def is_ours() -> bool:
 def _keep_to_the_sweep() -> None:
     """Let `mlflow.set_tracking_uri` of a script change nothing in a trial.
 
-    Scripts name their server, a file or ``azureml:``. The sweep would see no metric of theirs, and MLflow would look for
-    the trial's run over there. Who wants that sets MLFLOW_TRACKING_URI for the trials.
+    Scripts name their server, a file or ``azureml:``. The sweep would see no metric of theirs, and MLflow would look
+    for the trial's run over there. Who wants that sets MLFLOW_TRACKING_URI for the trials.
     """
     utils = sys.modules.get("mlflow.tracking._tracking_service.utils")
     original = getattr(utils, "set_tracking_uri", None)

@@ -131,7 +131,7 @@ class TrialStore(LoggedModels, AbstractStore):  # type: ignore[misc]
             return self.trial.logged_run(run_id)
         except KeyError:
             raise MlflowException(
-                f"the trial {self.trial.id} has no run {run_id!r}; runs of other trials and servers cannot be seen here",
+                f"the trial {self.trial.id} has no run {run_id!r}; runs of other trials cannot be seen here",
                 RESOURCE_DOES_NOT_EXIST,
             ) from None
 

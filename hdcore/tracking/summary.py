@@ -25,7 +25,7 @@ def summary(folder: str | os.PathLike[str], run_id: str, attempt: int) -> dict[s
     if not (journal.runs or journal.models or journal.registered):
         return None
     own = journal.runs.pop(run_id, LoggedRun())
-    return {
+    found = {
         "name": own.info.get("name"),
         "params": own.params,
         "tags": _own_tags(own),
@@ -41,6 +41,7 @@ def summary(folder: str | os.PathLike[str], run_id: str, attempt: int) -> dict[s
         "registered_models": {name: len(found.versions) for name, found in journal.registered.items()},
         "nested_runs": [{"id": nested_id, **_nested(nested)} for nested_id, nested in journal.runs.items()],
     }
+    return {name: _clean(value) for name, value in found.items()}
 
 
 def _nested(run: LoggedRun) -> dict[str, Any]:
@@ -60,3 +61,16 @@ def _nested(run: LoggedRun) -> dict[str, Any]:
 def _own_tags(run: LoggedRun) -> dict[str, str]:
     """Return the tags that the script set: those named ``mlflow.…`` are MLflow's own."""
     return {name: text for name, text in run.tags.items() if not name.startswith("mlflow.")}
+
+
+def _clean(value: Any) -> Any:
+    """Return what strict JSON can carry: a script may have written anything."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return float("nan")
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    if isinstance(value, dict):
+        return {str(_clean(name)): _clean(item) for name, item in value.items()}
+    return value

@@ -29,6 +29,8 @@ def make_app(root: Path) -> Starlette:
         Route("/", _page, methods=["GET"]),
         Route("/api/sweeps", _answer(root, _sweeps), methods=["GET"]),
         Route("/api/sweeps/{name}", _answer(root, _sweep), methods=["GET"]),
+        Route("/api/sweeps/{name}/curves", _answer(root, _curves), methods=["GET"]),
+        Route("/api/sweeps/{name}/importance", _answer(root, _importance), methods=["GET"]),
         Route("/api/sweeps/{name}/events", _events(root), methods=["GET"]),
         Route("/api/sweeps/{name}/cancel", _cancel(root), methods=["POST"]),
         Route("/api/sweeps/{name}/runs/{number:int}", _answer(root, _run), methods=["GET"]),
@@ -64,6 +66,20 @@ def _sweeps(root: Path, request: Request) -> Response:
 def _sweep(root: Path, request: Request) -> Response:
     with StoreReader.open(queries.folder_of(root, request.path_params["name"])) as reader:
         return _json({**queries.head(reader), "runs": queries.runs(reader)})
+
+
+def _curves(root: Path, request: Request) -> Response:
+    most = _whole(request, "points", queries.MOST_POINTS, least=2)
+    with StoreReader.open(queries.folder_of(root, request.path_params["name"])) as reader:
+        return Response(queries.curves(reader, most), media_type="application/octet-stream")
+
+
+def _importance(root: Path, request: Request) -> Response:
+    from hdcore.sweep import importance_of
+
+    with StoreReader.open(queries.folder_of(root, request.path_params["name"])) as reader:
+        found = importance_of(reader)
+    return _json({"runs": found.n_runs, "good_runs": found.n_good, "importance": found.shares})
 
 
 def _run(root: Path, request: Request) -> Response:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hdcore.document import best_run, display_time, is_driven, list_entry, run_entry, so_far, sweep_head
 from hdcore.errors import InputError
 from hdcore.store import StoreReader, list_sweeps, run_folder
+from hdcore.store.thin import extremes
 from hdcore.ui.files import listing
 
 MOST_POINTS = 2_000
@@ -77,6 +80,27 @@ def run_page(reader: StoreReader, number: int) -> dict[str, Any]:
     folder = run_folder(reader.folder, number)
     entry["files"] = [{"name": name, "bytes": size} for name, size in listing(folder).items()]
     return entry
+
+
+def curves(reader: StoreReader, most: int) -> bytes:
+    """Return the curves of the primary metric of all runs, packed for a browser's typed arrays.
+
+    Little-endian: the number of runs (int32), number and length of each (int32 pairs), all intervals, all values
+    (float32; NaN: not finite). A longer curve is thinned: lowest and highest of each of equal pieces.
+    """
+    found = reader.curves(living=True)
+    heads, xs, ys = array("i", [len(found)]), array("f"), array("f")
+    for number, values in found.items():
+        if len(values) <= most:
+            kept: Sequence[int] = range(1, len(values) + 1)
+            ys.extend(array("f", values))
+        else:
+            ends = {1, len(values)} | extremes(values, -(-len(values) // max(1, (most - 2) // 2)))
+            kept = sorted(ends)
+            ys.extend(values[interval - 1] for interval in kept)
+        heads.extend((number, len(kept)))
+        xs.extend(kept)
+    return heads.tobytes() + xs.tobytes() + ys.tobytes()
 
 
 def series(reader: StoreReader, number: int, most: int = MOST_POINTS) -> dict[str, list[list[Any]]]:

@@ -16,6 +16,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from hdcore.records import Parent
 from hdcore.typing import RunStatus
 from hdcore.views.progress import Progress, policy_line
 from hdcore.views.table import STATUS_STYLE, run_table
@@ -44,6 +45,10 @@ class LiveView(Progress):
         self._clock = clock
         self._next = 0.0
         self._is_closed = False
+        self._origins: list[Text] = []
+
+    def started_from(self, parent: Parent) -> None:
+        self._origins.append(Text(f"starts from {printable(parent.line)}", style="dim", no_wrap=True))
 
     def tick(self) -> None:
         now = self._clock()
@@ -72,7 +77,7 @@ class LiveView(Progress):
         """Return the lines of a frame, at most ``height - 1`` of them."""
         assert self.spec is not None
         spec = self.spec
-        head = [self._title(), *self._progress_lines(width, now), *self._best_lines(width)]
+        head = [self._title(), *self._origins, *self._progress_lines(width, now), *self._best_lines(width)]
         foot = self._foot()
         room = height - 1 - len(head) - len(foot) - 2  # a blank line and the heading of the table
         leader = self.leader
@@ -87,6 +92,9 @@ class LiveView(Progress):
         spec = self.spec
         line = Text(no_wrap=True)
         line.append(printable(spec.name), style="bold")
+        if not spec.metric:
+            line.append("  one run of a command", style="dim")
+            return line
         sampler = printable(str(spec.sampler.get("type", "random")))
         line.append(
             f"  {spec.goal.value} {printable(spec.metric)} · {sampler} · {policy_line(spec.policy)}", style="dim"

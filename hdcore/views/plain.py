@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hdcore.observer import EndedRun
-from hdcore.records import SweepSpec
+from hdcore.records import Parent, SweepSpec
 from hdcore.typing import RunStatus
 from hdcore.views.progress import Progress, policy_line
 from hdcore.views.text import configuration_line, plural, printable, shown, span
@@ -38,10 +38,16 @@ class PlainView(Progress):
     ) -> None:
         super().sweep_started(spec, folder, earlier, curves)
         going_on = f", {self.ended} of them done" if self.ended else ""
+        if not spec.metric:
+            self.say(f"{spec.name}: one run of a command")
+            return
         self.say(
             f"{spec.name}: {spec.goal.value} {printable(spec.metric)}, {spec.sampler.get('type', 'random')} sampler, "
             f"{policy_line(spec.policy)}, at most {plural(self.total or 0, 'run')}{going_on}"
         )
+
+    def started_from(self, parent: Parent) -> None:
+        self.say(f"starts from {printable(parent.line)}")
 
     def run_ended(self, run: EndedRun) -> None:
         before = self.best
@@ -51,7 +57,7 @@ class PlainView(Progress):
         parts = [
             f"run {run.number:>4}",
             f"{run.status.value:<9}",
-            f"{metric} {shown(run.value, 6)}",
+            f"{metric} {shown(run.value, 6)}" if metric else "",
             f"in {span(run.took_s)}",
             configuration_line(configuration),
         ]
@@ -116,7 +122,7 @@ def summary(progress: Progress, *, root: Path | None = None) -> list[str]:
             f"          {configuration_line(best.configuration)}",
             f"  folder  {short_path(progress.folder / 'runs' / f'{best.number:04d}')}",
         ]
-    elif completed:
+    elif completed and spec.metric:
         lines.append(f"  best    none: no run reported a finite {printable(spec.metric)!r}")
     failure = progress.last_failure
     if failure is not None:

@@ -86,9 +86,11 @@ class Progress(Observer):
                     self.waiting[run.number] = row
                 continue
             row.devices, row.attempt = tuple(run.devices), run.attempt
-            for value in curves.get(run.number, ()):
-                self.scale.add(value)
-                row.curve.add(value)
+            row.curve.extend(curves.get(run.number, ()))
+            if run.primary is not None:
+                for extreme in (run.primary.lowest, run.primary.highest):
+                    if extreme is not None:
+                        self.scale.add(extreme)
             self._finish(row, EndedRun(run.number, run.status, run.reason, run.value, run.interval, row.took_s))
 
     def run_started(self, number: int, configuration: Configuration, attempt: int, devices: tuple[str, ...]) -> None:

@@ -40,6 +40,19 @@ class Curve:
         self.count += 1
         self.last = value
 
+    def extend(self, values: Sequence[float]) -> None:
+        """Take further reports, as `add` would one by one; most of a long curve is not even looked at."""
+        at, n = 0, len(values)
+        while at < n:
+            until = min(n, at + -self.count % self._stride)  # these are between the kept ones
+            self.count += until - at
+            at = until
+            if at < n:
+                self.add(values[at])
+                at += 1
+        if n:
+            self.last = values[n - 1]
+
     def points(self) -> Sequence[float]:
         """Return the kept points, the last report at the end."""
         if self.count and (self.count - 1) % self._stride:

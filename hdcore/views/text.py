@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO
 
 _HIDDEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 """Unicode categories that steer a terminal or the order of letters instead of showing something."""
+
+
+def can_draw(stream: TextIO) -> bool:
+    """Return True if a stream is a terminal that knows how to move its cursor and the characters of a table."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb" and "utf" in (stream.encoding or "").lower()
 
 
 def printable(text: str) -> str:

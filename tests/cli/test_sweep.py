@@ -14,11 +14,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cli.vt import Terminal
+from driver.scripted import Play, ScriptedExecutor
 
 import hdcore as hd
 from hdcore.errors import InputError, RefusedError, StateError
+from hdcore.records import Limits, MetricRow, Reports, SweepSpec
 from hdcore.store import Store
-from hdcore.sweep import run_sweep
+from hdcore.sweep import create_sweep, run_sweep
 
 
 @pytest.fixture
@@ -41,6 +44,13 @@ def tune(root: Path, function: Any = bowl, **more: Any) -> hd.Sweep:
     return hd.tune(function, SPACE, **{**settings, **more})
 
 
+def make_spec(runs: int) -> SweepSpec:
+    limits = Limits(max_total_runs=runs)
+    return SweepSpec(
+        name="s", space={"x": ["uniform", [0, 1]]}, metric="loss", goal=hd.Goal.MINIMIZE, limits=limits, command="x"
+    )
+
+
 def test_a_function_is_tuned_in_processes_and_stored(root: Path) -> None:
     factor = 1.0  # a closure: nothing is pickled
 
@@ -60,6 +70,72 @@ def test_a_function_is_tuned_in_processes_and_stored(root: Path) -> None:
     assert [run["configuration"] for run in sweep.runs] == [
         run.configuration for run in hd.Optimizer(SPACE, seed=3).ask(6)
     ]
+
+
+def test_a_person_at_a_terminal_sees_the_live_table(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    terminal = Terminal(100, 24)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    tune(root, name="seen")
+    tune(root, name="unseen", progress=False)
+    monkeypatch.undo()
+    shown = "\n".join(terminal.screen.lines())
+    terminal.close()
+    os.close(terminal.ours)
+    assert "6/6 runs" in shown
+    assert "best" in shown
+    assert "unseen" not in shown
+    assert not terminal.screen.unknown
+
+
+def test_progress_is_lines_where_no_table_can_be_drawn_and_nothing_unless_it_is_wanted(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tune(root)
+    assert capsys.readouterr().out == ""
+    tune(root, progress=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("run ") for line in lines) == 6
+
+
+def test_the_best_run_may_still_be_running_as_on_the_command_line(root: Path) -> None:
+    spec = SweepSpec(
+        name="s",
+        space={"x": ["uniform", [0, 1]]},
+        metric="loss",
+        goal=hd.Goal.MINIMIZE,
+        limits=Limits(max_total_runs=9),
+    )
+    with Store.create(root, spec, sweep_id="HD_1") as store:
+        store.add_runs([(0, {"x": 0.5}), (1, {"x": 0.25})])
+        for number, value in ((0, 3.0), (1, 2.0)):
+            store.start_run(number, 1, (), 1.0)
+            store.add_reports(Reports(number, 1, (MetricRow("loss", 9.0), MetricRow("loss", value)), 9))
+        store.finish_run(0, hd.RunStatus.COMPLETED, value=3.0, interval=2, at=1.0)
+        best = hd.open_sweep("s", root).best
+        assert best is not None
+        assert (best.number, best.value, best.interval) == (1, 2.0, 2)
+
+
+def test_measurements_of_memory_go_to_the_folder_of_the_sweep_whatever_name_it_got(root: Path) -> None:
+    class Measuring(ScriptedExecutor):
+        kept: Path
+
+        def keep_measurements(self, path: Path) -> None:
+            self.kept = path
+
+    spec = SweepSpec(
+        name="s",
+        space={"x": ["uniform", [0, 1]]},
+        metric="loss",
+        goal=hd.Goal.MINIMIZE,
+        limits=Limits(max_total_runs=1),
+    )
+    for name in ("s", "s-2"):
+        executor = Measuring(lambda number, attempt: Play())
+        with create_sweep(root, spec, takes_free_name=True) as store:
+            run_sweep(store, executor=executor)
+        assert executor.kept == root / "sweeps" / name / "gpu-memory.json"
 
 
 def test_a_function_that_raises_fails_its_run_only(root: Path) -> None:

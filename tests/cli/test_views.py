@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
 import io
 import math
 import os
-import pty
 import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hdcore.observer import EndedRun
@@ -24,7 +22,7 @@ from hdcore.views.sparkline import BARS, Curve, Scale, sparkline
 from hdcore.views.text import configuration_line, printable, shown, span
 
 sys.path.insert(0, os.path.dirname(__file__))
-from vt import Screen
+from vt import Terminal
 
 floats = st.floats(allow_nan=True, allow_infinity=True)
 
@@ -66,6 +64,17 @@ def test_a_sparkline_has_one_character_a_point_and_never_more_than_its_width(val
     drawn = sparkline(curve.points(), scale, width)
     assert len(drawn) == min(width, len(curve.points()))
     assert set(drawn) <= set(BARS) | {"·"}
+
+
+@given(st.lists(st.lists(st.floats(allow_nan=True), max_size=400), max_size=6))
+@settings(deadline=None)
+def test_a_curve_that_is_extended_is_the_curve_that_was_added_to(pieces: list[list[float]]) -> None:
+    one, many = Curve(), Curve()
+    for values in pieces:
+        for value in values:
+            one.add(value)
+        many.extend(values)
+    assert (repr(one.points()), one.count, repr(one.last)) == (repr(many.points()), many.count, repr(many.last))
 
 
 @given(st.lists(floats, min_size=1, max_size=2000))
@@ -206,37 +215,6 @@ def test_spans_of_time_are_short() -> None:
 
 
 # ---------------------------------------------------------------------- the live table on a screen
-
-
-class Terminal(io.TextIOWrapper):
-    """A stream on a real pseudo-terminal, whose other end is drawn on a `Screen`."""
-
-    def __init__(self, columns: int, rows: int) -> None:
-        self.ours, theirs = pty.openpty()
-        self.resize(columns, rows)
-        super().__init__(os.fdopen(theirs, "wb", buffering=1 << 16), encoding="utf-8", newline="")
-        self.decoder = codecs.getincrementaldecoder("utf-8")()
-        self.screen = Screen(columns, rows)
-        self.bytes = 0
-
-    def resize(self, columns: int, rows: int) -> None:
-        import fcntl
-        import struct
-        import termios
-
-        fcntl.ioctl(self.ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def flush(self) -> None:
-        super().flush()
-        if hasattr(self, "screen"):
-            os.set_blocking(self.ours, False)
-            while True:
-                try:
-                    data = os.read(self.ours, 1 << 16)
-                except BlockingIOError:
-                    break
-                self.bytes += len(data)
-                self.screen.feed(self.decoder.decode(data))
 
 
 @pytest.fixture(params=[(80, 24), (120, 40), (40, 12), (20, 5)], ids=lambda size: f"{size[0]}x{size[1]}")

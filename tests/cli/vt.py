@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
+import fcntl
+import io
+import os
+import pty
 import re
+import struct
+import termios
 
 _ESCAPE = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])")
 
@@ -77,3 +84,30 @@ class Screen:
             pass
         else:
             self.unknown.append(arguments + final)
+
+
+class Terminal(io.TextIOWrapper):
+    """A stream on a real pseudo-terminal, whose other end is drawn on a `Screen`."""
+
+    def __init__(self, columns: int, rows: int) -> None:
+        self.ours, theirs = pty.openpty()
+        self.resize(columns, rows)
+        super().__init__(os.fdopen(theirs, "wb", buffering=1 << 16), encoding="utf-8", newline="")
+        self.decoder = codecs.getincrementaldecoder("utf-8")()
+        self.screen = Screen(columns, rows)
+        self.bytes = 0
+
+    def resize(self, columns: int, rows: int) -> None:
+        fcntl.ioctl(self.ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def flush(self) -> None:
+        super().flush()
+        if hasattr(self, "screen"):
+            os.set_blocking(self.ours, False)
+            while True:
+                try:
+                    data = os.read(self.ours, 1 << 16)
+                except BlockingIOError:
+                    break
+                self.bytes += len(data)
+                self.screen.feed(self.decoder.decode(data))

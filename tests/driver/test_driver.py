@@ -197,6 +197,22 @@ def test_a_sweep_whose_time_is_over_before_any_run_completed_is_canceled(root: P
     assert status is RunStatus.CANCELED
 
 
+@pytest.mark.parametrize("jump_s", [-86400.0 * 365, 0.0, 86400.0 * 365])
+def test_a_clock_that_is_set_while_a_sweep_runs_changes_nothing(
+    root: Path, monkeypatch: pytest.MonkeyPatch, jump_s: float
+) -> None:
+    told = itertools.chain([1.8e9] * 5, itertools.repeat(1.8e9 + jump_s))
+    monkeypatch.setattr("time.time", lambda: next(told))
+    monotonic = itertools.count(0.0, 0.25)
+    script = lambda number, attempt: Play([float(number)], endless=number == 3)  # noqa: E731
+    _, witness = go(root, make_spec(9, timeout_s=20), ScriptedExecutor(script), clock=lambda: next(monotonic))
+    _, runs, _ = stored(root)
+    assert witness.last == (RunStatus.COMPLETED, "sweep timeout of 20 s")
+    assert [run.number for run in runs if run.status is not RunStatus.COMPLETED] == [3]
+    assert [run.duration_s for run in runs] == [0.5] * 9
+    assert [run.value for run in runs] == [float(number) for number in range(9)]
+
+
 def test_a_cancel_request_ends_one_run_and_another_the_sweep(root: Path) -> None:
     executor = ScriptedExecutor(lambda number, attempt: Play([1.0], endless=True), slots=2)
     folder = root / "sweeps" / "s"
@@ -239,6 +255,37 @@ def test_a_signal_leaves_the_sweep_resumable_with_the_same_configurations(root: 
 
     go(root / "whole", make_spec(6), ScriptedExecutor(lambda number, attempt: Play()))
     assert [run.configuration for run in stored(root / "whole")[1]] == [run.configuration for run in after]
+
+
+@pytest.mark.parametrize("reason", ["signal SIGTERM", "exit code 143: Terminated", "signal SIGHUP", "signal SIGKILL"])
+@pytest.mark.parametrize("stop_at", [None, 4, 8])
+def test_a_run_that_a_shutdown_ended_has_not_failed(root: Path, reason: str, stop_at: int | None) -> None:
+    """Signals come to all processes of a machine at about the same time, in any order."""
+
+    def script(number: int, attempt: int) -> Play:
+        return Play([1.0], RunStatus.FAILED, reason) if number == 0 else Play(endless=True)
+
+    executor = ScriptedExecutor(script, slots=2)  # run 0 ends in the third poll
+    clock = itertools.count(0.0, 0.1)
+    with StopSignals() as stop:
+        executor.on_poll = lambda polls: stop.request() if polls in (stop_at, 60) else None
+        go(root, make_spec(2), executor, stop=stop, clock=lambda: next(clock))
+    is_excused = stop_at is not None and "SIGKILL" not in reason
+    assert stored(root)[1][0].status is (RunStatus.QUEUED if is_excused else RunStatus.FAILED)
+
+
+def test_a_run_that_fails_while_the_driver_stops_starts_again(root: Path) -> None:
+    executor = ScriptedExecutor(lambda number, attempt: Play([], endless=True), slots=1)
+
+    def cancel(number: int, reason: str, *, grace_s: float = 5.0) -> None:  # the script makes an error of the signal
+        executor.live[number] = (executor.live[number][0], Play([], RunStatus.FAILED, "exit code 1: interrupted"), [0])
+
+    executor.cancel = cancel  # type: ignore[method-assign]
+    with StopSignals() as stop:
+        executor.on_poll = lambda polls: stop.request() if polls == 3 else None
+        status, witness = go(root, make_spec(2), executor, stop=stop)
+    assert status is stored(root)[1][0].status is RunStatus.QUEUED
+    assert witness.requeued == [0]
 
 
 def test_a_second_signal_ends_the_runs_at_once(root: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hdcore.history import RowState, RunTable
@@ -36,6 +36,22 @@ def test_best_and_mean_are_those_of_the_reports(reports) -> None:
         assert table.metric[run, : len(curve)].tolist() == expected
         assert np.isnan(table.metric[run, len(curve) :]).all()
     assert table.encoded.shape == (len(curves), 2)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.lists(FLOATS, max_size=40)), max_size=12))
+@settings(deadline=None)
+def test_reports_in_bulk_are_reports_one_by_one(pieces) -> None:
+    one_by_one, bulk = RunTable(1), RunTable(1)
+    for _ in range(6):
+        one_by_one.append(np.zeros(1))
+        bulk.append(np.zeros(1))
+    for run, scores in pieces:
+        for score in scores:
+            one_by_one.report(run, score)
+        bulk.report_many(run, np.array(scores))
+    with np.errstate(over="ignore"):
+        for name in ("best", "mean", "intervals", "metric"):
+            np.testing.assert_array_equal(getattr(bulk, name), getattr(one_by_one, name))
 
 
 def test_growing_keeps_everything() -> None:

@@ -248,11 +248,13 @@ def test_a_large_run_is_not_passed_by_forever(pack: Callable[..., Any], tmp_path
 
 def test_estimates_are_kept_for_the_next_driver(pack: Callable[..., Any], tmp_path: Path) -> None:
     kept = tmp_path / "gpu-memory.json"
-    with pack(memory_file=kept) as it:
+    with pack() as it:
+        it.keep_measurements(kept)
         Runs(it, tmp_path).learn(0, 5 * GIB, lr=0.5)
     assert kept.stat().st_mode & 0o777 == 0o600
     assert json.loads(kept.read_text())["runs"][0]["peak_bytes"] == 5 * GIB
-    with pack(None, memory_file=kept) as it:
+    with pack(None) as it:
+        it.keep_measurements(kept)
         assert it.capacity() == 8
 
 
@@ -260,7 +262,8 @@ def test_estimates_are_kept_for_the_next_driver(pack: Callable[..., Any], tmp_pa
 def test_a_damaged_file_of_estimates_is_left_aside(pack: Callable[..., Any], tmp_path: Path, text: str) -> None:
     kept = tmp_path / "gpu-memory.json"
     kept.write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pack(memory_file=kept) as it:
+    with pack() as it:
+        it.keep_measurements(kept)
         assert it.capacity() == 2
 
 

@@ -29,6 +29,7 @@ from hdcore.errors import ExecutorError
 from hdcore.executors import cpus, tail
 from hdcore.executors.cpus import THREAD_VARIABLES
 from hdcore.executors.local import LocalExecutor
+from hdcore.executors.shortage import Pause
 from hdcore.records import RunEnd, RunStarted
 from hdcore.typing import RunStatus
 
@@ -150,22 +151,47 @@ def test_poll_returns_early_when_the_wake_descriptor_is_readable() -> None:
         os.close(write)
 
 
-def test_running_out_of_descriptors_fails_the_run_and_not_the_sweep(tmp_path: Path) -> None:
+def test_a_run_that_finds_no_descriptors_is_excused_and_others_wait_for_better_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("hdcore.executors.shortage.monotonic", lambda: now)
     with executor(2) as it:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        launch = make_launch(tmp_path)
-        free = os.dup(0)
-        os.close(free)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (free + 2, hard))  # the report file and one end of the socket
-        try:
-            assert it.start(launch) == ()
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        [end] = it.poll(0.0)
-        assert isinstance(end, RunEnd)
-        assert end.reason == "cannot start 'true': Too many open files"
-        assert it.capacity() == 2
-        assert run_to_end(it, make_launch(tmp_path, attempt=2))[0].status is RunStatus.COMPLETED
+        for attempt, pause_s in ((1, 1.0), (2, 2.0), (3, 4.0)):
+            launch = make_launch(tmp_path, attempt=attempt)
+            free = os.dup(0)
+            os.close(free)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free + 2, hard))  # the report file and one end of the socket
+            try:
+                assert it.start(launch) == ()
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            [end] = it.poll(0.0)
+            assert isinstance(end, RunEnd)
+            assert (end.reason, end.is_excused) == ("cannot start 'true': Too many open files", True)
+            now += pause_s - 0.1
+            assert it.capacity() == 0
+            now += 0.2
+            assert it.capacity() == 2
+        assert run_to_end(it, make_launch(tmp_path, attempt=4))[0].status is RunStatus.COMPLETED
+
+
+def test_pauses_grow_to_a_minute_and_a_start_ends_their_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("hdcore.executors.shortage.monotonic", lambda: now)
+    pause = Pause()
+    lengths = []
+    for turn in range(10):
+        if turn == 8:
+            pause.forget()
+        began = now
+        for _ in range(4):  # runs that were started together and failed together
+            pause.begin()
+        while pause.is_on:
+            now += 0.5
+        lengths.append(now - began)
+    assert lengths == [1, 2, 4, 8, 16, 32, 60, 60, 1, 2]
 
 
 # ---- timeout and cancel
@@ -542,6 +568,9 @@ def test_default_slots_are_cpus_by_cpus_of_a_run() -> None:
     assert [cpus.default_slots(*pair) for pair in ((8, 1), (8, 3), (2, 4))] == [8, 2, 1]
 
 
+NO_MEMORY = ": the machine ran out of memory and the kernel killed a process"
+
+
 @pytest.mark.parametrize("argv", [(), ("",)])
 def test_a_run_without_a_command_is_never_forked(tmp_path: Path, argv: tuple[str, ...]) -> None:
     with executor(1) as it:
@@ -571,6 +600,27 @@ def test_a_failed_run_says_its_last_words(tmp_path: Path, stderr: bytes, said: s
     with executor(1) as it:
         end, _ = run_to_end(it, make_launch(tmp_path, argv=["sh", "-c", "cat ../words >&2; exit 3"]))
     assert (end.reason, end.exit_code) == (f"exit code 3{said}", 3)
+
+
+@pytest.mark.parametrize(
+    ("command", "kills", "reasons"),
+    [
+        ("kill -9 $$", 0, ["signal SIGKILL"] * 3),
+        ("kill -9 $$", 2, [f"signal SIGKILL{NO_MEMORY}", f"signal SIGKILL{NO_MEMORY}", "signal SIGKILL"]),
+        ("exit 137", 1, [f"exit code 137{NO_MEMORY}", "exit code 137", "exit code 137"]),
+        ("kill -15 $$", 3, ["signal SIGTERM"] * 3),
+    ],
+)
+def test_a_kill_for_lack_of_memory_explains_one_death(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, kills: int, reasons: list[str]
+) -> None:
+    counts = tmp_path / "vmstat"
+    monkeypatch.setattr("hdcore.executors.oom.VMSTAT", str(counts))
+    counts.write_text("nr_free_pages 1\noom_kill 41\ndrop_pagecache 0\n")  # before this sweep
+    with executor(1) as it:
+        counts.write_text(f"nr_free_pages 1\noom_kill {41 + kills}\ndrop_pagecache 0\n")
+        found = [run_to_end(it, make_launch(tmp_path, n, ["sh", "-c", command]))[0].reason for n in range(3)]
+    assert found == reasons
 
 
 def test_the_last_words_are_not_looked_for_in_what_a_run_put_in_place_of_its_log(tmp_path: Path) -> None:

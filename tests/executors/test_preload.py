@@ -146,6 +146,26 @@ ZOO = {
         keep = Loud()
         cycle = Loud(); cycle.self = cycle
         """,
+    "finalisers that import, print and write": """
+        import logging, sys, types
+        class Late:
+            def __init__(self, name):
+                self.name = name
+            def __del__(self):
+                if self.name == "cycle":
+                    import logging
+                    print(logging.INFO, "logging" in sys.modules)
+                print(self.name)
+        at_end = Late("global")
+        cycle = Late("cycle"); cycle.self = cycle
+        del cycle
+        own = types.ModuleType("own")
+        own.kept = Late("of a module")
+        sys.modules["own"] = own
+        del own
+        unflushed = open("unflushed.txt", "w")
+        unflushed.write("x" * 100)
+        """,
     "names of main": """
         import sys
         print(list(globals())[:9], __name__, __file__, __doc__, __package__, __spec__, type(__loader__).__name__)
@@ -317,6 +337,18 @@ def test_output_is_buffered_as_it_is_without_a_server(
     (_, expected, _, _), (_, found, _, _) = (start(it, tmp_path, [*flag, path]) for it in (cold, warm))
     assert found == expected
     assert bool(found) == bool(flag)
+
+
+def test_what_a_run_has_written_is_there_whoever_holds_the_file(warm: LocalExecutor, tmp_path: Path) -> None:
+    text = """
+        import gc, logging
+        mine = open("mine.txt", "w"); mine.write("mine")
+        logging.held = open("held.txt", "wb"); logging.held.write(b"held")
+        assert gc.get_freeze_count()
+        """
+    end, *_ = start(warm, tmp_path, [script(tmp_path, text)])
+    assert end.status is RunStatus.COMPLETED, end
+    assert [(tmp_path / "0000" / f"{name}.txt").read_text() for name in ("mine", "held")] == ["mine", "held"]
 
 
 def test_a_module_is_run_as_python_m_runs_it(warm: LocalExecutor, cold: LocalExecutor, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from executors.helpers import (
 )
 
 from hdcore.errors import ExecutorError
-from hdcore.executors import local, spawner
+from hdcore.executors import spawner, supervisors
 from hdcore.executors.function import fork_spawner
 from hdcore.executors.leftovers import end_leftovers
 from hdcore.executors.local import LocalExecutor
@@ -342,7 +342,7 @@ def as_nobody(base: Path) -> None:
         os.setgid(65534)
         os.setuid(65534)
     # The interpreter may lie in a folder that only root can enter, so the spawner is a fork, as for functions.
-    local.Spawner = lambda _: Spawner(lambda control, ours, errors: fork_spawner(control, print, [ours.fileno()]))  # type: ignore[assignment,misc]
+    supervisors.Spawner = lambda _: Spawner(lambda control, ours, errors: fork_spawner(control, print, [ours.fileno()]))  # type: ignore[assignment,misc]
     with executor(1) as it:
         end, _ = run_to_end(it, make_launch(base, argv=["sh", "-c", DAEMONS]))
         assert end.status is RunStatus.COMPLETED, end

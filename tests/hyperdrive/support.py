@@ -14,7 +14,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 def end_all(workspace: hd.Workspace) -> None:
     """Cancel the sweeps that are driven, and wait for their drivers."""
-    from hdcore.hyperdrive.homes import all_sweeps
+    from hdcore.hyperdrive.stored import all_sweeps
 
     for sweep in list(all_sweeps(workspace._root)):
         if sweep.is_driven():

@@ -13,7 +13,7 @@ import pytest
 from hyperdrive.support import wait_until, write_script
 
 from hdcore import hyperdrive as hd
-from hdcore.hyperdrive.homes import SweepHome
+from hdcore.hyperdrive.stored import SweepHome
 
 
 def sweep_of(run: hd.Run) -> SweepHome:

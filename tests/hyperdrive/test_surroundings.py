@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,28 @@ def test_a_table_is_an_id_as_an_argument_and_a_dataset_in_the_run(
     assert hd.Dataset.get_by_id(workspace, table.id)._files() == [str(Path("data/t.csv").absolute())]
 
 
+class Frames:
+    """As much of pandas as a table needs."""
+
+    @staticmethod
+    def read_csv(file: str, sep: str, header: int | None) -> list[str]:
+        return Path(file).read_text().split()[0 if header is None else 1 :]
+
+
+def test_tables_are_read_by_pandas(workspace: hd.Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_script(Path("data"), "x,y\n1,2\n3,4\n", "t.csv")
+    table = hd.Dataset.Tabular.from_delimited_files("data/t.csv")
+    monkeypatch.setitem(sys.modules, "pandas", Frames)  # type: ignore[arg-type]
+    assert table.to_pandas_dataframe() == ["1,2", "3,4"]
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="needs pandas"):
+        table.to_pandas_dataframe()
+    with pytest.raises(hd.UserErrorException, match="to_spark_dataframe has no local meaning"):
+        table.to_spark_dataframe()
+    assert table.take(3).id != table.id
+    assert table.random_split(0.8, seed=1)[0].id == table.random_split(0.8, seed=1)[0].id
+
+
 def test_outputs_are_folders_of_the_run(workspace: hd.Workspace) -> None:
     source = write_script(Path("src"), "")
     config = hd.ScriptRunConfig(source, "train.py", ["--to", hd.OutputFileDatasetConfig("prepared").as_upload()])
@@ -323,6 +346,19 @@ def test_deployment_is_refused_by_name(workspace: hd.Workspace) -> None:
             getattr(hd, name)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         hd.nonsense  # noqa: B018
+
+
+PROMISED = """
+RandomParameterSampling GridParameterSampling BayesianParameterSampling choice randint uniform quniform loguniform
+qloguniform normal qnormal lognormal qlognormal BanditPolicy MedianStoppingPolicy TruncationSelectionPolicy
+NoTerminationPolicy PrimaryMetricGoal HyperDriveConfig HyperDriveRunConfig HyperDriveRun HyperDriveStep Run Experiment
+Workspace ScriptRunConfig Estimator SKLearn PyTorch TensorFlow Keras Chainer RunDetails RunConfiguration Environment
+CondaDependencies ComputeTarget AmlCompute Dataset Datastore Model strict
+"""
+
+
+def test_promised_names_are_listed() -> None:
+    assert set(PROMISED.split()) <= set(hd.__all__)
 
 
 @pytest.mark.parametrize("name", hd.__all__)

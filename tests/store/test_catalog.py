@@ -16,6 +16,7 @@ from hdcore.errors import InputError, RefusedError
 from hdcore.store import Store, StoreReader, find_root, list_sweeps, request_cancel, resolve
 from hdcore.store import disk as disk_module
 from hdcore.store.catalog import check_root
+from hdcore.store.lock import DriverLock
 
 STORE = Path(disk_module.__file__).parent
 
@@ -39,6 +40,27 @@ def test_sweeps_are_listed_newest_first_whatever_the_clock_says(new_store: Calla
     (root / "sweeps" / ".draft.new").mkdir()
     (root / "sweeps" / "file").write_text("")
     assert list_sweeps(root) == [(name, root / "sweeps" / name) for name in ("a", "c", "b")]
+
+
+def test_what_a_death_left_of_a_sweep_in_the_making_is_removed_and_what_is_being_made_stays(
+    new_store: Callable[..., Store], root: Path
+) -> None:
+    new_store("a")
+    sweeps = root / "sweeps"
+    old, locked, fresh = (sweeps / f".{k * 12}.new" for k in "0ab")
+    other = sweeps / ".keep"
+    for folder in (old, locked, fresh, other):
+        folder.mkdir()
+        (folder / "sweep.db").write_bytes(b"x")
+    lock = DriverLock.acquire(locked)
+    for folder in (old, locked, other):
+        os.utime(folder, (1e9, 1e9))
+    assert [name for name, _ in list_sweeps(root)] == ["a"]
+    assert [folder.exists() for folder in (old, locked, fresh, other)] == [False, True, True, True]
+    lock.release()
+    os.utime(locked, (1e9, 1e9))
+    new_store("b")
+    assert [folder.exists() for folder in (locked, fresh, other)] == [False, True, True]
 
 
 def test_names_may_be_shortened_to_a_unique_prefix(new_store: Callable[..., Store], root: Path) -> None:

@@ -296,3 +296,43 @@ def test_too_little_room_is_told_before_anything_is_made(tmp_path: Path, monkeyp
     with pytest.raises(StoreError, match="KiB left"):
         Store.create(tmp_path / "root", make_spec(), sweep_id="HD_1")
     assert not (tmp_path / "root").exists()
+
+
+@pytest.mark.parametrize("fate", ["moved", "removed", "replaced"])
+def test_a_sweep_whose_folder_goes_away_ends_and_what_was_moved_is_whole(
+    store: Store, root: Path, tmp_path: Path, fate: str
+) -> None:
+    fill(store, 2)
+    if fate == "replaced":
+        shutil.copytree(root, tmp_path / "copy")
+    shutil.move(root, tmp_path / "elsewhere")
+    if fate == "removed":
+        shutil.rmtree(tmp_path / "elsewhere")
+    elif fate == "replaced":
+        shutil.move(tmp_path / "copy", root)
+    with pytest.raises(StoreError, match="was moved or removed while the sweep ran"):
+        store.add_runs([(2, {"lr": 0.5, "units": 16})])
+    store.close()
+    if fate != "removed":
+        with Store.open(tmp_path / "elsewhere", "s1") as again:
+            assert [run.status for run in again.runs()] == ["Completed", "Completed", "Queued"]
+
+
+def test_a_program_that_keeps_the_database_locked_is_told_and_the_sweep_can_be_resumed(
+    store: Store, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, 2)
+    store._connection.execute("PRAGMA busy_timeout=1")
+    monkeypatch.setattr("hdcore.store.batch._CLOSING_TIMEOUT_S", 0.001)
+    other = sqlite3.connect(store.folder / "sweep.db", isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="keeps its database locked; end that program, then `hdcore resume s1`"):
+            store.set_sweep(RunStatus.RUNNING, None, 1.0)
+        store.close()
+        with StoreReader.open(root / "sweeps" / "s1") as reader:
+            assert reader.sweep().counts[RunStatus.COMPLETED] == 2
+    finally:
+        other.close()
+    with Store.open(root, "s1") as again:
+        assert [run.status for run in again.runs()] == ["Completed"] * 2

@@ -80,7 +80,7 @@ def assert_nobody_opens(root: Path) -> str:
         (lambda data: b"hello " * 1000, "no SQLite database"),
         (lambda data: bytes(len(data)), "no SQLite database"),
         (foreign, "not made by hdcore"),
-        (lambda data: data[:60] + (2).to_bytes(4, "big") + data[64:], "newer hdcore"),
+        (lambda data: data[:60] + (check_module.VERSION + 1).to_bytes(4, "big") + data[64:], "newer hdcore"),
         (lambda data: data[:60] + (0).to_bytes(4, "big") + data[64:], "header"),
         (lambda data: data[:16] + b"\0\7" + data[18:], "page size"),
         (lambda data: data[:18] + b"\7\7" + data[20:], "header"),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
+from pathlib import Path
 
 import pytest
+from store.support import add, losses, start
 
+from hdcore.store import Store, StoreReader
 from hdcore.store.check import VERSION, expected_schema
 from hdcore.store.migrate import STEPS, migrate
+from hdcore.typing import RunStatus
 
 
 @pytest.fixture
@@ -47,3 +52,41 @@ def test_a_step_that_fails_undoes_all(connection: sqlite3.Connection) -> None:
     assert version(connection) == 1
     assert [row[1] for row in connection.execute("PRAGMA table_info(a)")] == ["x"]
     connection.close()
+
+
+def make_version_1(database: Path) -> None:
+    """Take out what the later versions brought."""
+    connection = sqlite3.connect(database, isolation_level=None)
+    for table in ("curve", "death", "parent", "earlier"):
+        connection.execute(f"DROP TABLE {table}")
+    connection.execute("PRAGMA user_version=1")
+    connection.close()
+
+
+def test_a_store_of_version_1_is_read_as_it_is_and_gets_its_curves_when_it_is_resumed(
+    store: Store, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hdcore.store.migrate.PIECE_VALUES", 3)
+    add(store, 4)
+    for number, values in enumerate([[1.0, math.inf, 3.0, -math.inf, 5.0], [7.0], [9.0, 10.0]]):
+        start(store, number)
+        store.add_reports(losses(number, values))
+        store.add_reports(losses(number, [0.25], name="accuracy"))
+    store.finish_run(0, RunStatus.COMPLETED, value=1.0, interval=1, at=1.0)
+    store.finish_run(1, RunStatus.FAILED, at=1.0)
+    store.finish_run(3, RunStatus.CANCELED, at=1.0)
+    before = store.runs()
+    store.close()
+    make_version_1(store.folder / "sweep.db")
+    with StoreReader.open(store.folder) as reader:
+        assert reader.runs() == before
+        assert len(reader.series(0)["loss"]) == 5
+    with Store.open(root, "s1") as again:
+        assert {number: list(values) for number, values in again.curves().items()} == {
+            0: [1.0, math.inf, 3.0, -math.inf, 5.0],
+            1: [7.0],
+        }
+        assert again.runs()[:2] == before[:2]
+        assert version(again._connection) == VERSION
+    with StoreReader.open(store.folder) as reader:
+        assert [run.status for run in reader.runs()] == ["Completed", "Failed", "Queued", "Canceled"]

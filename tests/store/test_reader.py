@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from store.support import add, fill, losses, make_spec, start
 
 from hdcore.errors import InputError, RefusedError
-from hdcore.store import Store, StoreReader
+from hdcore.store import Store, StoreReader, thin
 from hdcore.store import reader as reader_module
 from hdcore.typing import Goal, RunStatus
 
@@ -102,16 +104,18 @@ def test_unknown_runs_are_wrong_input(store: Store) -> None:
         assert reader.summaries(99) == []
 
 
-@given(st.lists(st.floats(), min_size=1, max_size=60), st.integers(0, 70))
-@settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=40)
+@given(st.lists(st.floats(), min_size=1, max_size=60), st.integers(0, 70), st.booleans())
+@settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=60)
 def test_a_thinned_series_keeps_its_ends_and_extremes(
-    tmp_path_factory: pytest.TempPathFactory, values: list[float], most: int
+    tmp_path_factory: pytest.TempPathFactory, values: list[float], most: int, has_ended: bool
 ) -> None:
     with Store.create(tmp_path_factory.mktemp("root"), make_spec(), sweep_id="HD_1") as store:
         add(store, 1)
         start(store, 0)
         store.add_reports(losses(0, values))
         store.flush()
+        if has_ended:
+            store.finish_run(0, RunStatus.COMPLETED, at=1.0)
         with StoreReader.open(store.folder) as reader:
             whole = reader.series(0)["loss"]
             thin = reader.series(0, most=most)["loss"]
@@ -130,6 +134,20 @@ def test_a_thinned_series_keeps_its_ends_and_extremes(
             min(finite, default=None),
             max(finite, default=None),
         )
+
+
+@given(st.lists(st.floats(-4, 4) | st.sampled_from([math.nan, math.inf, -math.inf, 4.0])), st.integers(1, 20))
+@settings(deadline=None)
+def test_extremes_of_short_and_long_series_are_the_same(values: list[float], width: int) -> None:
+    found = thin.extremes(array("d", values), width)
+    assert found == (thin._extremes_numpy(array("d", values), width) if values else set())
+    for at in range(0, len(values), width):
+        piece = values[at : at + width]
+        finite = [value for value in piece if math.isfinite(value)]
+        kept = [values[k - 1] for k in found if at < k <= at + width]
+        assert 1 <= len(kept) <= 2
+        if finite:
+            assert (min(kept), max(kept)) == (min(finite), max(finite))
 
 
 @pytest.fixture

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import sqlite3
 import struct
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from store.support import add, losses, make_spec, start
 
-from hdcore.errors import InputError, RefusedError, StateError
+from hdcore.errors import InputError, RefusedError, StateError, StoreError
 from hdcore.records import MetricRow, Reports
 from hdcore.store import Flag, Store, StoreReader
 from hdcore.store.batch import BATCH_ROWS
+from hdcore.store.check import VERSION
 from hdcore.typing import Goal, RunStatus
 
 NewStore = Callable[..., Store]
@@ -30,6 +33,10 @@ def raw(store: Store, sql: str) -> list[tuple[object, ...]]:
         return connection.execute(sql).fetchall()
     finally:
         connection.close()
+
+
+def curves_of(store: Store) -> dict[int, list[float]]:
+    return {number: list(values) for number, values in store.curves().items()}
 
 
 def test_a_new_sweep_is_queued_and_keeps_its_spec(store: Store, root: Path) -> None:
@@ -45,7 +52,7 @@ def test_a_new_sweep_is_queued_and_keeps_its_spec(store: Store, root: Path) -> N
 def test_the_database_says_whose_it_is_and_is_checkpointed_before_the_first_run(store: Store) -> None:
     header = (store.folder / "sweep.db").read_bytes()[:100]
     assert header[68:72] == b"hdcr"
-    assert struct.unpack(">I", header[60:64]) == (1,)
+    assert struct.unpack(">I", header[60:64]) == (VERSION,)
     assert header[18:20] == b"\2\2"  # WAL
     wal = store.folder / "sweep.db-wal"
     assert not wal.exists() or wal.stat().st_size == 0
@@ -157,7 +164,7 @@ def test_every_double_comes_back_with_its_interval(
         start(store, 0)
         for value in values:
             store.add_reports(losses(0, [value]))
-        restored = [value for _, value in store.reports_of_primary()]
+        restored = list(store.curves().get(0, ()))
         with StoreReader.open(store.folder) as reader:
             points = reader.series(0).get("loss", [])
             summary = reader.run(0).primary
@@ -193,7 +200,7 @@ def test_texts_are_kept_apart_and_are_no_intervals(store: Store) -> None:
         assert reader.series(0) == {"loss": [(1, 5, 1.0, 0), (2, 6, 2.0, 0)]}
         assert reader.notes(0) == {"loss": [(1, None, "12")], "phase": [(1, 3, "warm-up")]}
         assert [(s.name, s.count, s.notes) for s in reader.summaries(0)] == [("loss", 2, 1), ("phase", 0, 1)]
-    assert list(store.reports_of_primary()) == [(0, 1.0), (0, 2.0)]
+    assert curves_of(store) == {0: [1.0, 2.0]}
 
 
 def test_wild_names_are_data(store: Store) -> None:
@@ -284,18 +291,121 @@ def test_a_turn_that_ends_by_an_error_keeps_what_was_done(store: Store) -> None:
     assert raw(store, "SELECT status FROM run") == [("Running",)]
 
 
-def test_a_commit_that_finishes_a_run_is_synced_and_others_are_not(
+def test_the_end_of_a_run_is_synced_and_the_end_of_the_sweep_before_it_returns(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    synced = threading.Semaphore(0)
+    files = []
+
+    def fdatasync(fd: int) -> None:
+        files.append(os.path.basename(os.readlink(f"/proc/self/fd/{fd}")))
+        synced.release()
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
     add(store, 1)
+    start(store, 0)
+    store.add_reports(losses(0, [1.0]))
+    store.flush()
+    assert not files
+    store.finish_run(0, RunStatus.COMPLETED, at=1.0)
+    assert synced.acquire(timeout=30.0)
+    assert files == ["sweep.db-wal"]
     seen: list[str] = []
     store._connection.set_trace_callback(seen.append)
+    store.set_sweep(RunStatus.COMPLETED, None, 1.0)
+    assert seen[0] == "PRAGMA synchronous=FULL"
+    assert seen[-1] == "COMMIT"
+
+
+def test_nobody_waits_for_a_slow_disk_and_one_sync_serves_all_ends_before_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_end = threading.Semaphore(0), threading.Semaphore(0)
+
+    def fdatasync(fd: int) -> None:
+        begun.release()
+        may_end.acquire()
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    add(store, 20)
+    for number in range(20):
+        start(store, number)
+        store.finish_run(number, RunStatus.COMPLETED, at=1.0)
+    assert raw(store, "SELECT count(*) FROM run WHERE status = 'Completed'") == [(20,)]
+    assert begun.acquire(timeout=30.0)
+    for _ in range(20):
+        may_end.release()
+    store._batch._syncer.wait()
+    assert 1 <= 1 + sum(begun.acquire(blocking=False) for _ in range(20)) <= 2
+
+
+def test_a_sync_that_fails_ends_the_sweep_with_one_line_and_is_never_tried_again(
+    store: Store, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    def fdatasync(fd: int) -> None:
+        tries.append(fd)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    add(store, 2)
     start(store, 0)
     store.finish_run(0, RunStatus.COMPLETED, at=1.0)
-    pragmas = [sql for sql in seen if "synchronous" in sql]
-    assert pragmas == ["PRAGMA synchronous=FULL"]
-    assert seen.index(pragmas[0]) > seen.index("COMMIT")  # the start was committed before the level was raised
-    assert seen[-1] == "COMMIT"
+    store._batch._syncer.wait()
+    with pytest.raises(StoreError, match=r"the disk failed \(Input/output error\); check it"):
+        store.tick(0.0)
+    with pytest.raises(StoreError, match="the disk failed"):
+        start(store, 1)
+    store.close()
+    assert len(tries) == 1
+    with Store.open(root, "s1") as again:
+        assert [run.status for run in again.runs()] == ["Completed", "Queued"]
+
+
+def test_a_curve_of_many_pieces_is_whole(store: Store, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hdcore.store.batch.PIECE_VALUES", 4)
+    add(store, 2)
+    start(store, 0)
+    start(store, 1)
+    for k in range(11):
+        store.add_reports(losses(0, [k, k + 0.5]))
+        store.add_reports(losses(1, [-k]))
+    values = [k / 2 for k in range(22)]
+    assert curves_of(store) == {0: values, 1: [-k for k in range(11)]}
+    store.finish_run(0, RunStatus.COMPLETED, at=1.0)
+    store.requeue_run(1, "its GPU was lost")
+    assert curves_of(store) == {0: values}
+    start(store, 1, attempt=2)
+    store.add_reports(losses(1, [5.0], attempt=2))
+    store.finish_run(1, RunStatus.FAILED, at=1.0)
+    store.close()
+    with Store.open(root, "s1") as again:
+        assert curves_of(again) == {0: values, 1: [5.0]}
+
+
+def test_a_run_under_which_driver_after_driver_dies_is_given_up(
+    store: Store, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hdcore.store.sqlite.MOST_DEATHS", 3)
+    add(store, 2)
+    for death in range(1, 4):
+        assert store.given_up == ()
+        start(store, 0, attempt=death)
+        store.add_reports(losses(0, [5.0, 2.0, 3.0], attempt=death))
+        store.close()  # and the run is still Running, as at the death of a driver
+        store = Store.open(root, "s1")
+    try:
+        assert (store.given_up, store.requeued) == ((0,), ())
+        given_up, other = store.runs()
+        assert given_up.status is RunStatus.FAILED
+        assert given_up.reason == "its driver died 3 times while it ran; it is not started again"
+        assert (given_up.value, given_up.interval, given_up.attempt) == (2.0, 2, 3)
+        assert (other.status, other.attempt) == ("Queued", 0)
+        with pytest.raises(StateError):
+            start(store, 0, attempt=4)
+    finally:
+        store.close()
 
 
 def test_starting_again_drops_what_the_earlier_attempt_reported(store: Store) -> None:
@@ -314,7 +424,7 @@ def test_starting_again_drops_what_the_earlier_attempt_reported(store: Store) ->
     assert (run.status, run.attempt, run.offset, run.dropped, run.primary) == ("Running", 2, 60, 0, None)
     assert raw(store, "SELECT (SELECT count(*) FROM metric WHERE run = 0), (SELECT count(*) FROM note)") == [(0, 0)]
     store.add_reports(losses(0, [7.0], attempt=2, offset=80))
-    assert sorted(store.reports_of_primary()) == [(0, 7.0), (1, 9.0)]
+    assert curves_of(store) == {0: [7.0], 1: [9.0]}
 
 
 def test_starting_again_in_the_same_turn_drops_reports_that_were_not_committed(store: Store) -> None:
@@ -325,7 +435,7 @@ def test_starting_again_in_the_same_turn_drops_reports_that_were_not_committed(s
         store.requeue_run(0, None)
         start(store, 0, attempt=2)
         store.add_reports(losses(0, [3.0], attempt=2, offset=70))
-    assert list(store.reports_of_primary()) == [(0, 3.0)]
+    assert curves_of(store) == {0: [3.0]}
     assert store.runs()[0].offset == 70
 
 
@@ -337,7 +447,7 @@ def test_reports_of_another_attempt_or_of_an_ended_run_are_not_taken(store: Stor
     store.finish_run(0, RunStatus.COMPLETED, at=1.0)
     assert store.add_reports(losses(0, [1.0])) == 0
     assert store.add_reports(losses(9, [1.0])) == 0
-    assert list(store.reports_of_primary()) == []
+    assert curves_of(store) == {}
 
 
 def test_moves_that_are_not_legal_are_errors(store: Store) -> None:
@@ -386,11 +496,11 @@ def test_opening_again_continues_with_the_same_rows(new_store: NewStore, root: P
     assert again.requeued == (1, 2)
     assert (again.spec, again.sweep_id) == (make_spec(), "HD_s1")
     assert [(run.status, run.attempt) for run in again.runs()] == [("Completed", 1), ("Queued", 1), ("Queued", 1)]
-    assert list(again.reports_of_primary()) == [(0, 1.0), (0, 2.0)]
+    assert curves_of(again) == {0: [1.0, 2.0]}
     start(again, 1, attempt=2)
     again.add_reports(losses(1, [8.0], attempt=2))
     again.add_runs([(3, {"lr": 0.5})])
-    assert list(again.reports_of_primary()) == [(0, 1.0), (0, 2.0), (1, 8.0)]
+    assert curves_of(again) == {0: [1.0, 2.0], 1: [8.0]}
 
 
 def test_closing_leaves_one_file_and_frees_the_lock(store: Store, root: Path, stores: list[Store]) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -71,6 +72,35 @@ def test_sweeps_runs_and_metrics_are_those_of_the_command_line(site: Portal, roo
     assert len(site.get("/api/sweeps/one/runs/0/metrics?points=2").json["score"]) == 2
 
 
+def test_curves_come_packed_and_thinned(site: Portal) -> None:
+    def unpacked(body: bytes) -> dict[int, tuple[list[float], list[float]]]:
+        (count,) = struct.unpack_from("<i", body)
+        heads = struct.unpack_from(f"<{2 * count}i", body, 4)
+        total, at, start, found = sum(heads[1::2]), 0, 4 + 8 * count, {}
+        for number, length in zip(heads[::2], heads[1::2], strict=True):
+            xs = struct.unpack_from(f"<{length}f", body, start + 4 * at)
+            ys = struct.unpack_from(f"<{length}f", body, start + 4 * (total + at))
+            found[number], at = (list(xs), list(ys)), at + length
+        return found
+
+    whole = unpacked(site.get("/api/sweeps/one/curves").body)
+    for number in range(3):
+        points = site.get(f"/api/sweeps/one/runs/{number}/metrics").json["score"]
+        assert whole[number][0] == [k for k, _, _ in points]
+        assert whole[number][1] == pytest.approx([value for _, _, value in points], rel=1e-6)
+    thin = unpacked(site.get("/api/sweeps/one/curves?points=4").body)
+    assert all({1.0, whole[number][0][-1]} <= set(thin[number][0]) <= set(whole[number][0]) for number in thin)
+
+
+def test_importance_is_that_of_the_sweep(site: Portal, root: Path) -> None:
+    found = hd.open_sweep("one", root).importance()
+    assert site.get("/api/sweeps/one/importance").json == {
+        "runs": found.n_runs,
+        "good_runs": found.n_good,
+        "importance": found.shares,
+    }
+
+
 def test_files_are_listed_and_served_by_their_listed_names_alone(site: Portal) -> None:
     run = site.get("/api/sweeps/one/runs/0").json
     names = {file["name"]: file["bytes"] for file in run["files"]}
@@ -116,6 +146,8 @@ def test_every_answer_forbids_what_a_page_could_do_with_it(site: Portal) -> None
 ROUTES = [
     *(("GET", path) for path in ("/", "/static/index.html", "/nowhere", "/api/sweeps", "/api/sweeps/one")),
     ("GET", "/api/sweeps/one/events"),
+    ("GET", "/api/sweeps/one/curves"),
+    ("GET", "/api/sweeps/one/importance"),
     ("GET", "/api/sweeps/one/runs/0"),
     ("GET", "/api/sweeps/one/runs/0/metrics"),
     ("GET", "/api/sweeps/one/runs/0/files/stdout.log"),

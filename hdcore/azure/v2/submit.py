@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from hdcore.azure.load import is_remote, legal_name, missing_here, read_document
+from hdcore.azure.load import is_remote, legal_name, missing_here, sweep_of
 from hdcore.azure.settings import engine_block, given_path, local_paths
 from hdcore.azure.v2.assets import registered_path
 from hdcore.azure.v2.command import CommandJob, inputs_document, outputs_document, trial_document
@@ -88,16 +88,12 @@ def specification(job: Any, root: Path) -> SweepSpec:
     if block:
         data["hdcore"] = block
     given = local_paths()
-    spec = read_document(
-        data,
-        Path.cwd(),
-        stem=legal_name(str(job.display_name or job.experiment_name or job.type)),
-        inputs={name: path for name, path in given.items() if name in data["inputs"]},
-        is_file=False,
-    )
-    inputs = {name: _found(item, root) for name, item in spec.inputs.items()}
+    stem = legal_name(str(job.display_name or job.experiment_name or job.type))
+    inputs = {name: path for name, path in given.items() if name in data["inputs"]}
+    spec = sweep_of(data, Path.cwd() / f"{stem}.job", inputs, {}, is_file=False)
+    found = {name: _found(item, root) for name, item in spec.inputs.items()}
     source = os.path.abspath(sys.argv[0]) if sys.argv and sys.argv[0] not in ("", "-c", "-m") else ""
-    return msgspec.structs.replace(spec, inputs=inputs, source=source, warnings=(*warnings, *spec.warnings))
+    return msgspec.structs.replace(spec, inputs=found, source=source, warnings=(*warnings, *spec.warnings))
 
 
 def _command_document(job: CommandJob) -> dict[str, Any]:

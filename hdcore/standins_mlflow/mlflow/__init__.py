@@ -26,7 +26,11 @@ def _gives_way() -> bool:
 
 if _gives_way():
     del sys.modules["mlflow"]
-    importlib.import_module("mlflow")  # puts itself in the place of this module, which the importer then takes
+    _real = importlib.import_module("mlflow")  # is in the place of this module now, and the importer takes it
+
+    def __getattr__(name: str) -> object:
+        """Serve a thread that took hold of this module while it gave way."""
+        return getattr(_real, name)
 else:
     from hdcore_trial import load_hdcore
 

@@ -34,14 +34,15 @@ def switch(*, on: bool, log_models: bool) -> None:
         _watch(kind)
     inherited = BaseEstimator.__init_subclass__.__func__
 
-    def __init_subclass__(cls: type, **more: Any) -> None:
+    def watch_new(cls: Any, /, **more: Any) -> None:
         inherited(cls, **more)
         _watch(cls)
 
-    BaseEstimator.__init_subclass__ = classmethod(__init_subclass__)
+    BaseEstimator.__init_subclass__ = classmethod(watch_new)
 
 
 def _kinds(base: type) -> Iterator[type]:
+    kind: type
     for kind in base.__subclasses__():
         yield kind
         yield from _kinds(kind)

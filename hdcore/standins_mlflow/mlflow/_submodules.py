@@ -63,4 +63,4 @@ def _refuse(name: str) -> NoReturn:
     raise AttributeError(refusal(name))
 
 
-sys.meta_path.append(_Finder())  # type: ignore[arg-type]
+sys.meta_path.append(_Finder())

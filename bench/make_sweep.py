@@ -1,0 +1,90 @@
+"""Make a stored sweep of any size, for looking at it in the portal and for timing what reads it.
+
+python bench/make_sweep.py ROOT [--runs 10000] [--intervals 100] [--name large]
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+from hdcore.records import Limits, MetricRow, Reports, SweepSpec
+from hdcore.space import SearchSpace
+from hdcore.store import Store
+from hdcore.typing import Goal, RunStatus
+
+SPACE: dict[str, Any] = {
+    "lr": ["loguniform", [-11.5, -2.3]],
+    "units": ["quniform", [16, 512, 16]],
+    "optimizer": ["choice", [["sgd", "adam", "lamb"]]],
+    "dropout": ["uniform", [0, 0.6]],
+    "layers": ["choice", [[1, 2, 3, 4]]],
+    "batch_size": ["choice", [[32, 64, 128, 256]]],
+    "decay": ["loguniform", [-14, -3]],
+    "warmup": ["randint", [20]],
+}
+POLICY = {"name": "MedianStopping", "properties": {"evaluation_interval": 1, "delay_evaluation": 5}}
+
+
+def quality(configuration: dict[str, Any]) -> float:
+    bonus = {"sgd": -0.06, "adam": 0.0, "lamb": -0.02}[configuration["optimizer"]]
+    lr = (math.log10(configuration["lr"]) + 2.7) ** 2 * 0.05
+    return 0.95 + bonus - lr - abs(configuration["units"] - 200) / 4000 - (configuration["dropout"] - 0.3) ** 2
+
+
+def make(root: Path, name: str, n_runs: int, n_intervals: int) -> Path:
+    """Write the sweep and return its folder."""
+    from hdcore.sampling import sample
+
+    rng = random.Random(0)
+    space = SearchSpace(SPACE)
+    columns = sample(space, n_runs, seed=7)
+    spec = SweepSpec(
+        name=name, space=SPACE, metric="accuracy", goal=Goal.MAXIMIZE, policy=POLICY, seed=7,
+        limits=Limits(max_total_runs=n_runs, max_concurrent_runs=8),
+    )  # fmt: skip
+    with Store.create(root, spec, sweep_id="HD_made") as store:
+        store.set_sweep(RunStatus.RUNNING, None, 1.8e9)
+        for start in range(0, n_runs, 100):
+            with store.turn():
+                batch = range(start, min(start + 100, n_runs))
+                rows = [{key: column[i].item() for key, column in columns.items()} for i in batch]
+                store.add_runs(list(zip(batch, rows, strict=True)))
+                for number, row in zip(batch, rows, strict=True):
+                    _fill(store, number, quality(row), n_intervals, rng)
+        store.set_sweep(RunStatus.COMPLETED, "all runs done", 1.8e9 + n_runs)
+    return root / "sweeps" / name
+
+
+def _fill(store: Store, number: int, final: float, n_intervals: int, rng: random.Random) -> None:
+    at = 1.8e9 + number
+    is_stopped = final < 0.8 and rng.random() < 0.8
+    count = rng.randint(5, max(5, n_intervals // 3)) if is_stopped else n_intervals
+    values = [final * (1 - 0.8 * 0.93**k) + rng.gauss(0, 0.004) for k in range(1, count + 1)]
+    store.start_run(number, 1, (), at)
+    store.add_reports(
+        Reports(number, 1, tuple(MetricRow("accuracy", value, at=at + k) for k, value in enumerate(values)), 0)
+    )
+    best = max(values)
+    store.finish_run(
+        number,
+        RunStatus.CANCELED if is_stopped else RunStatus.COMPLETED,
+        reason=f"median stopping at interval {count}" if is_stopped else None,
+        value=best,
+        interval=values.index(best) + 1,
+        duration_s=count * 0.7,
+        at=at + count,
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument("--intervals", type=int, default=100)
+    parser.add_argument("--name", default="large")
+    arguments = parser.parse_args()
+    print(make(arguments.root, arguments.name, arguments.runs, arguments.intervals))

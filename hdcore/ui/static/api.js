@@ -1,0 +1,73 @@
+// Talking to the server: JSON, the packed curves, and the events of a sweep.
+
+export class Refused extends Error {}
+
+async function answer(path, options) {
+  let response;
+  try {
+    response = await fetch(path, { credentials: "same-origin", ...options });
+  } catch {
+    throw new Refused("the portal does not answer; is `hdcore ui` still running?");
+  }
+  if (response.ok) return response;
+  let why = `${response.status} ${response.statusText}`;
+  try {
+    why = (await response.json()).error;
+  } catch {
+    // not JSON: a refusal of the gate
+  }
+  throw new Refused(response.status === 401 ? "open the address that `hdcore ui` printed" : why);
+}
+
+const part = encodeURIComponent;
+export const sweepPath = (name) => `api/sweeps/${part(name)}`;
+export const runPath = (name, number) => `${sweepPath(name)}/runs/${number}`;
+export const filePath = (name, number, file) =>
+  `${runPath(name, number)}/files/${file.split("/").map(part).join("/")}`;
+
+export const getJson = async (path) => (await answer(path)).json();
+
+export const post = async (path) =>
+  (await answer(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" })).json();
+
+// Part of a file as text, with the file's whole size.
+export async function getText(path, offset, limit) {
+  const response = await answer(`${path}?offset=${offset}&limit=${limit}`);
+  return { text: await response.text(), size: Number(response.headers.get("X-Hdcore-Size")) };
+}
+
+// Curves of the primary metric: Map of run number -> {x, y} (Float32Array each; NaN: not finite).
+export async function getCurves(name, points) {
+  const buffer = await (await answer(`${sweepPath(name)}/curves?points=${points}`)).arrayBuffer();
+  const count = new Int32Array(buffer, 0, 1)[0];
+  const table = new Int32Array(buffer, 4, 2 * count);
+  const curves = new Map();
+  const start = 4 + 8 * count;
+  let total = 0;
+  for (let i = 0; i < count; i += 1) total += table[2 * i + 1];
+  let at = 0;
+  for (let i = 0; i < count; i += 1) {
+    const length = table[2 * i + 1];
+    curves.set(table[2 * i], {
+      x: new Float32Array(buffer, start + 4 * at, length),
+      y: new Float32Array(buffer, start + 4 * (total + at), length),
+    });
+    at += length;
+  }
+  return curves;
+}
+
+// Follow a sweep. `on` has head(document), runs(list), gone(document), state("live" | "lost").
+export function follow(name, on) {
+  const source = new EventSource(`${sweepPath(name)}/events`);
+  const hear = (event, f) => source.addEventListener(event, (message) => f(JSON.parse(message.data)));
+  hear("head", on.head);
+  hear("runs", on.runs);
+  hear("gone", (document) => {
+    source.close();
+    on.gone(document);
+  });
+  source.onopen = () => on.state("live");
+  source.onerror = () => on.state("lost");
+  return () => source.close();
+}
