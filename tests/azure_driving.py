@@ -36,7 +36,7 @@ def command_line(*arguments: str) -> tuple[list[str], dict[str, str]]:
 def drive(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `hdcore azure` in a folder."""
     argv, environment = command_line(*arguments)
-    return subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 def copy_case(name: str, target: Path) -> Path:

@@ -14,6 +14,8 @@ from azure_driving import command_line, copy_case, drive, notebook_of
 
 from hdcore import open_sweep
 
+pytestmark = pytest.mark.timeout(400)  # several interpreters each; a busy machine takes its time
+
 
 def test_this_environment_has_none_of_azures_packages() -> None:
     assert not [d.name for d in distributions() if d.name.startswith(("azureml-", "azure-"))]
@@ -60,6 +62,12 @@ def test_bare_keys_and_metrics_as_vectors_work(tmp_path: Path) -> None:
     done = drive(folder, "driver.py")
     assert done.returncode == 0, done.stdout + done.stderr
     assert float((folder / "model.pt").read_text()) == float(done.stdout.partition("accuracy ")[2].split()[0])
+
+
+def test_a_sweep_starts_from_another_and_goes_on_with_one_of_its_runs(tmp_path: Path) -> None:
+    done = drive(copy_case("warm", tmp_path), "driver.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "resumed at epoch 4" in done.stdout
 
 
 def test_a_pipeline_sweeps_and_then_registers_the_best_model(tmp_path: Path) -> None:
