@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
+from array import array
 from collections.abc import Sequence
 
 import msgspec
 
 from hdcore.records import EarlierRun, Parent
 from hdcore.store.queries import from_json, to_json
+from hdcore.store.series import pack, unpack
 
 _SINCE = 3  # version of the schema that has these tables
 
@@ -22,9 +23,9 @@ def write_parents(connection: sqlite3.Connection, parents: Sequence[tuple[Parent
             (key, parent.name, parent.sweep_id, parent.total, to_json(parent.dropped), to_json(parent.notes)),
         )
         connection.executemany(
-            "INSERT INTO earlier VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO earlier VALUES (NULL, ?, ?, ?, ?, ?, ?)",
             [
-                (key, run.number, to_json(run.configuration), run.status, run.value, _reports_json(run.reports))
+                (key, run.number, to_json(run.configuration), run.status, run.value, pack(array("d", run.reports)))
                 for run in runs
             ],
         )
@@ -50,7 +51,7 @@ def read_runs(connection: sqlite3.Connection) -> list[tuple[str, EarlierRun]]:
         return []
     rows = connection.execute(
         "SELECT p.name, e.run, e.configuration, e.status, e.value, e.reports FROM parent AS p"
-        " JOIN earlier AS e ON e.parent = p.id ORDER BY p.id, e.run"
+        " JOIN earlier AS e ON e.parent = p.id ORDER BY e.id"
     )
     found = []
     for name, number, configuration, status, value, reports in rows:
@@ -59,7 +60,7 @@ def read_runs(connection: sqlite3.Connection) -> list[tuple[str, EarlierRun]]:
             "configuration": from_json(configuration),
             "status": status,
             "value": value,
-            "reports": [math.nan if report is None else report for report in from_json(reports)],
+            "reports": unpack(reports).tolist(),
         }
         found.append((str(name), msgspec.convert(fields, EarlierRun)))
     return found
@@ -68,7 +69,3 @@ def read_runs(connection: sqlite3.Connection) -> list[tuple[str, EarlierRun]]:
 def _has_tables(connection: sqlite3.Connection) -> bool:
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     return version >= _SINCE
-
-
-def _reports_json(reports: Sequence[float]) -> str:
-    return to_json([report if math.isfinite(report) else None for report in reports])

@@ -86,11 +86,11 @@ CREATE TABLE parent (
     notes TEXT NOT NULL
 );
 CREATE TABLE earlier (
+    id INTEGER PRIMARY KEY,
     parent INTEGER NOT NULL,
     run INTEGER NOT NULL,
     configuration TEXT NOT NULL,
     status TEXT NOT NULL,
     value REAL,
-    reports TEXT NOT NULL,
-    PRIMARY KEY (parent, run)
-) WITHOUT ROWID;
+    reports BLOB NOT NULL
+);

@@ -194,6 +194,10 @@ def test_a_child_run_logs_on_its_own(submitted: Any) -> None:
     assert submitted.get_metrics(recursive=True) == {child.id: {"auc": 0.9}}
 
 
+def test_a_workspace_in_a_run_is_that_of_the_run(submitted: Any, tmp_path: Path) -> None:
+    assert hd.Workspace.from_config()._root == submitted.experiment.workspace._root == tmp_path
+
+
 def test_an_unknown_input_is_named(submitted: Any) -> None:
     with pytest.raises(KeyError, match="as_named_input"):
         submitted.input_datasets["iris"]

@@ -169,6 +169,15 @@ def test_file_datasets_are_a_file_or_the_folder_of_the_files(workspace: hd.Works
     assert argument(store.path("data").as_mount()) == str(Path("data").absolute())
 
 
+def test_the_name_of_a_reference_stands_for_its_path(workspace: hd.Workspace) -> None:
+    source = write_script(Path("src"), "")
+    reference = workspace.get_default_datastore().path("iris", data_reference_name="iris").as_download()
+    settings = hd.RunConfiguration()
+    settings.data_references = {reference.data_reference_name: reference.to_config()}
+    config = hd.ScriptRunConfig(source, "train.py", ["--data", f"{reference}/a.csv"], run_config=settings)
+    assert words_of(workspace, config)[-1] == f"{reference._local_path()}/a.csv"
+
+
 @pytest.mark.parametrize("path", ["https://example.org/x.csv", 7])
 def test_data_that_is_not_here_is_named(path: Any) -> None:
     with pytest.raises(hd.DatasetValidationError):

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +196,40 @@ def test_a_pipeline_whose_driver_died_goes_on_in_the_middle_of_a_step(place: Pat
     again = hd.open_sweep("three-steps.search").runs
     assert [run["configuration"] for run in again] == [run["configuration"] for run in whole]
     assert (outputs(place, "use") / "answer" / "answer.json").exists()
+
+
+def test_ctrl_c_in_the_middle_of_a_step_leaves_a_pipeline_that_goes_on_there(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wait = "import time\nwhile not os.path.exists(os.environ['GATE']):\n    time.sleep(0.02)\n"
+    (place / "src" / "train.py").write_text(TRAIN + wait)
+    write(place, search={"limits": {"max_total_trials": 3, "max_concurrent_trials": 1}})
+    kept = {key: value for key, value in os.environ.items() if key != "GATE"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hdcore", "run", "pipe.yml", "--input", "table=table.csv"],
+        env={**kept, "PYTHONPATH": os.pathsep.join(sys.path), "GATE": str(place / "open")},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (outputs(place, "search") / "note").exists():
+        assert time.monotonic() < deadline, "the second step never ran"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, out
+    assert "three-steps: stopped; `hdcore resume three-steps` goes on with it" in out
+    first = hd.open_sweep("three-steps.search").runs
+    (place / "src" / "train.py").write_text("the code of a step that has begun is a copy")
+    os.environ["GATE"] = str(place)
+    try:
+        assert call("resume", "three-steps") == 0
+    finally:
+        del os.environ["GATE"]
+    assert "step 1 of 3, prepare: done before" in capsys.readouterr().out
+    runs = hd.open_sweep("three-steps.search").runs
+    assert [run["status"] for run in runs] == ["Completed"] * 3
+    assert runs[0]["configuration"] == first[0]["configuration"]
+    assert runs[0]["attempt"] == 2
 
 
 def test_a_sweep_without_a_completed_run_and_an_output_that_is_missing_stop_the_next_step(
