@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "pipeline": {"store", "sweep"},
     "hyperdrive": {
         "azure", "command", "document", "executors", "observer", "policies", "runtime", "signals", "space", "store",
-        "sweep",
+        "sweep", "workspace",
     },
     "azure.v2": {
         "azure", "command", "document", "hyperdrive", "standins", "store", "sweep", "workspace",

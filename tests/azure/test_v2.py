@@ -303,12 +303,12 @@ def test_an_output_is_a_folder_of_the_run(tmp_path: Path) -> None:
 def test_jobs_for_gpus_get_one_where_there_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keywords: dict[str, Any], gpus: int
 ) -> None:
-    monkeypatch.setattr("hdcore.azure.v2.submit.machine_has_gpus", lambda: True)
+    monkeypatch.setattr("hdcore.azure.v2.submit.has_gpus", lambda: True)
     assert made(tmp_path, trial(**keywords)).gpus_per_run == gpus
     monkeypatch.setenv("HDCORE_AZURE_GPUS_PER_RUN", "0.5")
     assert made(tmp_path, trial(**keywords)).gpus_per_run == 0.5
     monkeypatch.delenv("HDCORE_AZURE_GPUS_PER_RUN")
-    monkeypatch.setattr("hdcore.azure.v2.submit.machine_has_gpus", lambda: False)
+    monkeypatch.setattr("hdcore.azure.v2.submit.has_gpus", lambda: False)
     assert made(tmp_path, trial(**keywords)).gpus_per_run == 0
 
 

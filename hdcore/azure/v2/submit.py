@@ -18,7 +18,7 @@ from hdcore.azure.v2.exceptions import ValidationException
 from hdcore.azure.v2.sweep import SweepJob, labels_document, sweep_document
 from hdcore.errors import NotServedError
 from hdcore.hyperdrive.compute import has_gpu
-from hdcore.hyperdrive.submit import NO_METRIC, machine_has_gpus
+from hdcore.hyperdrive.submit import NO_METRIC, has_gpus
 from hdcore.records import InputSpec, SweepSpec
 
 
@@ -83,7 +83,7 @@ def specification(job: Any, root: Path) -> SweepSpec:
         kind = getattr(job, "type", None) or type(job).__name__
         raise NotServedError(f"jobs.create_or_update: hdcore runs command and sweep jobs; this is a {kind} job")
     trial = job.trial if isinstance(job, SweepJob) else job
-    guessed = {"gpus_per_run": 1} if _wants_gpu(job, trial) and machine_has_gpus() else {}
+    guessed = {"gpus_per_run": 1} if _wants_gpu(job, trial) and has_gpus() else {}
     block = {**guessed, **(block or {}), **engine_block()}
     if block:
         data["hdcore"] = block
