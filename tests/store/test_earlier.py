@@ -69,7 +69,8 @@ def make_version_1(root: Path) -> Path:
     """Turn a store into what version 1 made."""
     database = root / "sweeps" / "s1" / "sweep.db"
     connection = sqlite3.connect(database, isolation_level=None)
-    for table in ("curve", "parent", "earlier"):
+    later = expected_schema() - expected_schema(1)
+    for table in sorted(name for kind, name, *_ in later if kind == "table"):
         connection.execute(f"DROP TABLE {table}")
     connection.execute("PRAGMA user_version=1")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
