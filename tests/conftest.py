@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import signal
 
+from hypothesis import settings
+
+settings.register_profile("patient", deadline=None)  # a busy machine is no failure
+settings.load_profile("patient")
+
 
 def pytest_configure() -> None:
     """Hear the signals that the tests send: a suite started in the background or under nohup inherits them ignored."""

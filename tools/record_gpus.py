@@ -54,7 +54,7 @@ def main() -> None:
             "PYTHONPATH": str(ROOT),
             "LD_LIBRARY_PATH": name,
             "FAKE_NVML": str(folder / "machine"),
-            "XDG_RUNTIME_DIR": str(runtime),
+            "HDCORE_LEASE_DIR": str(runtime),
             "HDCORE_ROOT": str(folder / ".hdcore"),
         }
         hdcore = [sys.executable, "-m", "hdcore"]

@@ -22,6 +22,9 @@ from hdcore.errors import ExecutorError
 UNITS = 5040
 """Divisible by 1 to 10: 1/3 and 1/7 of a device are whole numbers of units."""
 
+FOLDER_VARIABLE = "HDCORE_LEASE_DIR"
+"""Another folder for the leases; all sweeps that share devices need the same one."""
+
 _FLOCK = struct.Struct("@hhqqi4x")  # struct flock: type, whence, start, length, pid
 _LABEL_BYTES = 96
 _TURN = UNITS  # the byte behind the range: held while somebody picks free units, so that two do not pick the same
@@ -29,22 +32,27 @@ _MOST_WAITS = 50
 
 
 def lease_folder() -> Path:
-    """Return the folder of this user's leases, made if need be.
+    """Return the folder of this user's leases on this machine, made if need be.
+
+    Not in XDG_RUNTIME_DIR: that is removed at logout, while a sweep under ``nohup`` goes on, and a sweep that is
+    started after the next login would find all devices free.
 
     Raises
     ------
     ExecutorError
         If the place is taken by something that others could write to.
     """
-    uid = os.geteuid()
-    base = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
-    folder = Path(base, "hdcore") if os.path.isdir(base) else Path("/tmp", f"hdcore-{uid}")
+    return make_private(Path(os.environ.get(FOLDER_VARIABLE) or f"/tmp/hdcore-{os.geteuid()}"))
+
+
+def make_private(folder: Path) -> Path:
+    """Make a folder that only this user can write to, or refuse what stands in its place."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         state = folder.lstat()
     except OSError as error:
         raise ExecutorError(f"no folder for device leases: {error}") from error
-    if not stat.S_ISDIR(state.st_mode) or state.st_uid != uid or state.st_mode & 0o022:
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid() or state.st_mode & 0o022:
         raise ExecutorError(
             f"{folder} is not a folder that only you can write to; remove it, device leases are kept there"
         )
@@ -118,7 +126,8 @@ class ShareFile:
 
     def __init__(self, folder: Path, uuid: str) -> None:
         self._path = folder / f"gpu-{uuid.replace('/', '_')}"
-        self._probe = open_lock(self._path)  # never holds a lock itself, so it sees those of this process too
+        # Never hold a lock themselves, so they see those of this process too. The last one is the file of this name.
+        self._probes = [open_lock(self._path)]
 
     def free_units(self) -> int:
         return UNITS - sum(length for _, length in self._locked())
@@ -130,13 +139,15 @@ class ShareFile:
     def holders(self) -> list[tuple[str, float]]:
         """Return who holds which share, as they call themselves."""
         shares: dict[str, float] = {}
-        for start, length in self._locked():
-            label = os.pread(self._probe, _LABEL_BYTES, start * _LABEL_BYTES).rstrip(b"\0").decode(errors="replace")
-            shares[label] = shares.get(label, 0.0) + length / UNITS
+        for probe in self._files():
+            for start, length in _locked(probe):
+                text = os.pread(probe, _LABEL_BYTES, start * _LABEL_BYTES).rstrip(b"\0").decode(errors="replace")
+                shares[text] = shares.get(text, 0.0) + length / UNITS
         return list(shares.items())
 
     def take(self, units: int, label: str = "") -> Share | None:
         """Lock so many units, all or none; None if there are too few, or another was faster."""
+        self._files()
         share = Share(self, open_lock(self._path), label)
         self.lock_more(share, units)
         if share.units == units:
@@ -164,22 +175,53 @@ class ShareFile:
             unlock(share.fd, _TURN, 1)
 
     def _locked(self) -> list[tuple[int, int]]:
-        """Locked ranges, ascending. The kernel answers with any lock in a range, so the rest is asked on both sides."""
+        """Return the ranges that are locked in any of the files, ascending and apart from each other."""
         found: list[tuple[int, int]] = []
-        asked = [(0, UNITS)]
-        while asked:
-            start, end = asked.pop()
-            query = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, end - start, 0)
-            kind, _, first, length, _ = _FLOCK.unpack(fcntl.fcntl(self._probe, fcntl.F_OFD_GETLK, query))
-            if kind == fcntl.F_UNLCK:
-                continue
-            last = end if length == 0 else min(first + length, end)
-            first = max(first, start)
-            found.append((first, last - first))
-            asked += [piece for piece in ((start, first), (last, end)) if piece[0] < piece[1]]
-        return sorted(found)
+        for start, length in sorted(piece for probe in self._files() for piece in _locked(probe)):
+            if found and start < sum(found[-1]):
+                length = max(start + length, sum(found[-1])) - found[-1][0]
+                found[-1] = (found[-1][0], length)
+            else:
+                found.append((start, length))
+        return found
+
+    def _files(self) -> list[int]:
+        """Return the descriptors to ask.
+
+        Who tidies up /tmp may remove the file; it is made anew then, and what is held through the old one still counts
+        for this process.
+        """
+        try:
+            is_same = os.path.samestat(os.stat(self._path), os.fstat(self._probes[-1]))
+        except OSError:
+            is_same = False
+        if not is_same:
+            make_private(self._path.parent)
+            self._probes.append(open_lock(self._path))
+        for probe in self._probes[:-1]:
+            if not _locked(probe):
+                os.close(probe)
+                self._probes.remove(probe)
+        return self._probes
 
     def close(self) -> None:
-        if self._probe >= 0:
-            os.close(self._probe)
-            self._probe = -1
+        for probe in self._probes:
+            os.close(probe)
+        self._probes = []
+
+
+def _locked(probe: int) -> list[tuple[int, int]]:
+    """Locked ranges, ascending. The kernel answers with any lock in a range, so the rest is asked on both sides."""
+    found: list[tuple[int, int]] = []
+    asked = [(0, UNITS)]
+    while asked:
+        start, end = asked.pop()
+        query = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, end - start, 0)
+        kind, _, first, length, _ = _FLOCK.unpack(fcntl.fcntl(probe, fcntl.F_OFD_GETLK, query))
+        if kind == fcntl.F_UNLCK:
+            continue
+        last = end if length == 0 else min(first + length, end)
+        first = max(first, start)
+        found.append((first, last - first))
+        asked += [piece for piece in ((start, first), (last, end)) if piece[0] < piece[1]]
+    return sorted(found)

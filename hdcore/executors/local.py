@@ -160,7 +160,7 @@ class LocalExecutor:
 
     def capacity(self) -> int:
         """Return how many more runs could start now."""
-        return 0 if self._closed or self._pause.is_on else self._places.capacity()
+        return 0 if self._closed else self._pause.bound(self._places.capacity())
 
     def has_room(self, number: int, configuration: Configuration) -> bool:
         """Return whether this run could start now."""

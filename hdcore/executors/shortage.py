@@ -16,7 +16,7 @@ LONGEST_S = 60.0
 
 
 class Pause:
-    """Each pause that follows one without a start in between is twice as long."""
+    """Each pause that follows one without a start in between is twice as long; after it one run at a time is tried."""
 
     def __init__(self) -> None:
         self._length_s = 0.0
@@ -25,6 +25,12 @@ class Pause:
     @property
     def is_on(self) -> bool:
         return monotonic() < self._until
+
+    def bound(self, room: int) -> int:
+        """Return how many of the runs that have room are to be started now."""
+        if not self._length_s:
+            return room
+        return 0 if self.is_on else min(room, 1)
 
     def begin(self) -> None:
         """A run could not be started; of several at a time the first one counts."""

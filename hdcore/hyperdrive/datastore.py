@@ -213,6 +213,10 @@ class DataReference:
     def as_upload(self, path_on_compute: str | None = None, overwrite: bool = False) -> DataReference:
         return self._in_mode("upload", path_on_compute)
 
+    def to_config(self) -> DataReference:
+        """Return what `RunConfiguration.data_references` takes."""
+        return self
+
     def _in_mode(self, mode: str, path_on_compute: str | None) -> DataReference:
         where = path_on_compute or self.path_on_compute
         return DataReference(self.datastore, self.data_reference_name, self.path_on_datastore, mode, where)

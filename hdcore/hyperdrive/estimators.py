@@ -148,7 +148,7 @@ class Estimator:
                 warnings.warn(
                     f"{type(self).__name__}: script_params has {name!r}, which is searched; the searched value is used",
                     UserWarning,
-                    stacklevel=2,
+                    stacklevel=6,  # the call of Experiment.submit
                 )
                 continue
             words.append(name)

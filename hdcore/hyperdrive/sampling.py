@@ -146,14 +146,14 @@ class BayesianParameterSampling(HyperParameterSampling):
                 f"Bayesian sampling: max_total_runs is {max_total_runs}; at least {wanted} runs are recommended for"
                 f" {len(self._space)} parameters",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
         if (max_concurrent_runs or 0) > _MOST_CONCURRENT_BAYESIAN:
             warnings.warn(
                 f"Bayesian sampling: max_concurrent_runs is {max_concurrent_runs}; at most"
                 f" {_MOST_CONCURRENT_BAYESIAN} are recommended",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
 
     def _check(self) -> None:

@@ -37,6 +37,9 @@ from hdcore.hyperdrive.workspace import Workspace
 from hdcore.records import Limits, SweepSpec
 from hdcore.typing import Goal
 
+_CROWD = 4
+"""Runs a CPU that are worth a warning."""
+
 NO_METRIC = "-"
 """Primary metric of a single run, which has none."""
 
@@ -108,6 +111,10 @@ def submit_sweep(
         resume_from=parent_names(config),
         resume_runs=resumed_names(config),
     )
+    cpus = os.cpu_count() or 1
+    if (spec.limits.max_concurrent_runs or 0) > _CROWD * cpus and not spec.gpus_per_run:
+        word = f"max_concurrent_runs is {spec.limits.max_concurrent_runs}, and this machine has {cpus} CPUs"
+        spec = msgspec.structs.replace(spec, warnings=(*spec.warnings, word))
     about = {"kind": "sweep", "config": config.to_json(), "trial": _trial_document(trial)}
     home = _start(workspace, spec, about, config._custom_run_id, tags)
     return HyperDriveRun(experiment, home.id, hyperdrive_config=config, _home=home)
@@ -175,9 +182,9 @@ def _specification(workspace: Workspace, experiment: Experiment, trial: Trial, s
             f"source_directory: {trial.source_directory} is no folder; give the folder of the script"
         )
     arguments = _Arguments(workspace)
-    words = [arguments.word(value) for value in trial.arguments]
     for value in trial.inputs:
         arguments.add_input(value)
+    words = [arguments.word(value) for value in trial.arguments]
     searched = [part for name in space for part in (shlex.quote(option(name)), f"${{{{search_space.{name}}}}}")]
     if trial.command is not None:
         command = " ".join([arguments.command(trial.command), *words, *searched])
@@ -203,7 +210,7 @@ def _specification(workspace: Workspace, experiment: Experiment, trial: Trial, s
         AZUREML_EXPERIMENT_ID=experiment.id,
     )
     return SweepSpec(
-        name=legal_name(experiment.name),
+        name=_unreserved(legal_name(experiment.name)),
         space={},
         metric=NO_METRIC,
         goal=Goal.MAXIMIZE,
@@ -213,7 +220,7 @@ def _specification(workspace: Workspace, experiment: Experiment, trial: Trial, s
         code=code,
         outputs=arguments.outputs,
         environment=environment,
-        gpus_per_run=1 if trial.wants_gpu and _has_gpus() else 0,
+        gpus_per_run=1 if trial.wants_gpu and has_gpus() else 0,
         experiment_name=experiment.name,
         display_name=experiment.name,
         warnings=_what_is_not_done(trial),
@@ -228,9 +235,18 @@ def _what_is_not_done(trial: Trial) -> tuple[str, ...]:
     if environment.docker.base_image or (packages is not None and [*packages.pip_packages, *packages.conda_packages]):
         name = f"environment {environment.name!r}" if environment.name else "the environment"
         found.append(f"{name} is not built: runs have the packages of {environment._interpreter!r} on this machine")
+    if trial.wants_gpu and not has_gpus():
+        found.append("the configuration is for GPUs, and there is none here: runs are on the CPU")
     if settings.node_count > 1:
         found.append(f"node_count is {settings.node_count}: a run has one process here")
     return tuple(found)
+
+
+def _unreserved(name: str) -> str:
+    """Return a name for sweeps that does not mean the newest one in every command."""
+    from hdcore.store.catalog import NEWEST
+
+    return f"{name}-experiment" if name == NEWEST else name
 
 
 def _program(trial: Trial, code: str) -> str:
@@ -257,7 +273,7 @@ class _Arguments:
         if isinstance(value, OutputFileDatasetConfig):
             self.outputs[value.name] = {"type": "uri_folder"}
             return f"${{{{outputs.{value.name}}}}}"
-        text = self._text(value)
+        text = self._with_references(self._text(value))
         if "${{" in text or "$[[" in text:
             raise UserErrorException(f"arguments: {text!r} holds '${{{{', which stands for a value here; leave it out")
         return shlex.quote(text)
@@ -270,6 +286,12 @@ class _Arguments:
             item if isinstance(item, str) and not (" " in item and len(command) > 1) else self.word(item)
             for item in command
         )
+
+    def _with_references(self, text: str) -> str:
+        """Put the paths of data references in the place of their names, which ``str`` makes of them."""
+        for name in sorted(self.inputs, key=len, reverse=True):
+            text = text.replace(f"$AZUREML_DATAREFERENCE_{name}", self.inputs[name].get("path", ""))
+        return text
 
     def add_input(self, value: Any) -> None:
         """Note an input that is no argument."""
@@ -348,6 +370,8 @@ def _seed(properties: Mapping[str, Any]) -> int:
 
 
 def _check_strict(config: HyperDriveConfig) -> None:
+    config._sampling._check()  # it may be older than the switch
+    config._check_policy()
     for word, value, most in (
         ("max_total_runs", config._max_total_runs, MOST_RUNS),
         ("max_concurrent_runs", config.max_concurrent_runs, MOST_CONCURRENT),
@@ -356,7 +380,8 @@ def _check_strict(config: HyperDriveConfig) -> None:
             raise HyperDriveServiceException(f"{word} is {value}; Azure takes 1 to {most}")
 
 
-def _has_gpus() -> bool:
+def has_gpus() -> bool:
+    """Return whether this machine has GPUs that may be used."""
     from hdcore.executors.devices import Devices
 
     devices = Devices.find(None)

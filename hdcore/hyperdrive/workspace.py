@@ -65,7 +65,7 @@ class Workspace:
         self.location = _location or "local"
         self.sku = "Basic"
         self.tags: dict[str, str] = {}
-        self._given_root = _root
+        self._root = _root or _root_here()
 
     def __repr__(self) -> str:
         return (
@@ -244,14 +244,6 @@ class Workspace:
     # ------------------------------------------------------------------ where it is
 
     @property
-    def _root(self) -> Path:
-        if self._given_root is None:
-            from hdcore.store.catalog import find_root
-
-            self._given_root = find_root()
-        return self._given_root
-
-    @property
     def _place(self) -> Path:
         """Folder of what is not a sweep."""
         return self._root / "azure"
@@ -285,6 +277,16 @@ def legal_file_name(name: str) -> str:
 
     kept = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:60] or "x"
     return f"{kept}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+
+
+def _root_here() -> Path:
+    """Return the root that a process without one in hand works in: that of its run, else what is configured."""
+    outputs = os.environ.get("HDCORE_OUTPUT_DIR") if os.environ.get("HDCORE_REPORT") else None
+    if outputs:
+        return Path(outputs).parents[4]  # ROOT/sweeps/NAME/runs/0007/outputs
+    from hdcore.store.catalog import find_root
+
+    return find_root()
 
 
 def _find_config(path: str | os.PathLike[str] | None) -> Path | None:

@@ -55,10 +55,11 @@ def _keep_to_the_sweep() -> None:
 
     @functools.wraps(original)
     def set_tracking_uri(uri: Any) -> None:
-        if uri in (None, "", URI) or not is_ours():
+        if not uri or not is_ours():
             original(uri)
             return
-        if not set_tracking_uri.is_told:  # type: ignore[attr-defined]
+        is_here = str(uri).startswith(URI)  # the sweep's root, as a workspace names it
+        if not is_here and not set_tracking_uri.is_told:  # type: ignore[attr-defined]
             set_tracking_uri.is_told = True  # type: ignore[attr-defined]
             warn(
                 "mlflow.set_tracking_uri changes nothing here: what a run logs lands in its sweep; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -305,7 +306,7 @@ def test_a_lease_outlives_a_killed_driver_until_its_run_is_gone(tmp_path: Path) 
 
 
 def test_the_lease_folder_is_private_and_no_link_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("HDCORE_LEASE_DIR", str(tmp_path / "hdcore"))
     assert lease_folder().stat().st_mode & 0o777 == 0o700
     lease_folder().chmod(0o777)
     with pytest.raises(ExecutorError, match="not a folder that only you can write to"):
@@ -315,6 +316,33 @@ def test_the_lease_folder_is_private_and_no_link_is_followed(tmp_path: Path, mon
     lease_folder_path.symlink_to(tmp_path)
     with pytest.raises(ExecutorError, match="not a folder that only you can write to"):
         lease_folder()
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_leases_that_were_cleaned_away_still_count_and_new_ones_can_be_had(is_replaced: bool) -> None:
+    one = devices()
+    first = one.lease(1, "a/0")
+    shutil.rmtree(lease_folder())
+    stranger = devices() if is_replaced else None  # it makes the files anew
+    assert one.free(1) == 1
+    second = one.lease(1, "a/1")
+    assert {first.names, second.names} == {("GPU-0000",), ("GPU-0001",)}
+    assert one.free(1) == 0
+    assert [one.holders(gpu(k)) for k in range(2)] == [[("a/0", 1.0)], [("a/1", 1.0)]]
+    later = stranger or devices()
+    assert later.used(gpu(1)) == 1.0
+    first.close()
+    assert one.free(1) == 1
+    assert one.used(gpu(0)) == 0.0
+    second.close()
+    assert one.free(1) == later.free(1) == 2
+
+
+def test_leases_outlive_a_logout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("HDCORE_LEASE_DIR")
+    for runtime in ("login", "next-login"):
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / runtime))
+        assert lease_folder() == Path("/tmp", f"hdcore-{os.geteuid()}")
 
 
 @pytest.mark.parametrize("found", [None, 0, 1])

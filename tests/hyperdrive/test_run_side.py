@@ -61,7 +61,8 @@ def test_the_context_is_one_run(submitted: Any) -> None:
         (np.float32(0.5), 0.5),
         (np.int64(3), 3),
         (np.array(2.5), 2.5),
-        (np.array([2.5]), "error"),
+        (np.array([2.5]), 2.5),
+        (np.array([1, 2]), "error"),
         (float("inf"), float("inf")),
         (None, "None"),
         ({"a": 1}, "{'a': 1}"),
@@ -192,6 +193,10 @@ def test_a_child_run_logs_on_its_own(submitted: Any) -> None:
     assert (child.get_status(), child.display_name, child.get_metrics()) == ("Completed", "fold 1", {"auc": 0.9})
     assert [run.id for run in submitted.get_children()] == [child.id]
     assert submitted.get_metrics(recursive=True) == {child.id: {"auc": 0.9}}
+
+
+def test_a_workspace_in_a_run_is_that_of_the_run(submitted: Any, tmp_path: Path) -> None:
+    assert hd.Workspace.from_config()._root == submitted.experiment.workspace._root == tmp_path
 
 
 def test_an_unknown_input_is_named(submitted: Any) -> None:

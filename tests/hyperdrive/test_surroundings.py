@@ -169,6 +169,15 @@ def test_file_datasets_are_a_file_or_the_folder_of_the_files(workspace: hd.Works
     assert argument(store.path("data").as_mount()) == str(Path("data").absolute())
 
 
+def test_the_name_of_a_reference_stands_for_its_path(workspace: hd.Workspace) -> None:
+    source = write_script(Path("src"), "")
+    reference = workspace.get_default_datastore().path("iris", data_reference_name="iris").as_download()
+    settings = hd.RunConfiguration()
+    settings.data_references = {reference.data_reference_name: reference.to_config()}
+    config = hd.ScriptRunConfig(source, "train.py", ["--data", f"{reference}/a.csv"], run_config=settings)
+    assert words_of(workspace, config)[-1] == f"{reference._local_path()}/a.csv"
+
+
 @pytest.mark.parametrize("path", ["https://example.org/x.csv", 7])
 def test_data_that_is_not_here_is_named(path: Any) -> None:
     with pytest.raises(hd.DatasetValidationError):
@@ -198,10 +207,8 @@ def test_datasets_are_registered_with_versions(workspace: hd.Workspace) -> None:
         hd.Dataset.get_by_name(workspace, "cars")
 
 
-def test_a_table_is_an_id_as_an_argument_and_a_dataset_in_the_run(
-    workspace: hd.Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from hdcore.hyperdrive.context import _Inputs
+def test_a_table_is_an_id_as_an_argument_and_a_dataset_in_the_run(workspace: hd.Workspace) -> None:
+    from hdcore.hyperdrive.consumption import Inputs
 
     write_script(Path("data"), "x,y\n1,2\n", "t.csv")
     table = hd.Dataset.Tabular.from_delimited_files("data/t.csv")
@@ -209,8 +216,7 @@ def test_a_table_is_an_id_as_an_argument_and_a_dataset_in_the_run(
     config = hd.ScriptRunConfig(source, "train.py", ["--id", table.as_named_input("table")])
     assert words_of(workspace, config)[-1] == table.id
     spec = _specification(workspace, hd.Experiment(workspace, "e"), config._trial(), {})
-    monkeypatch.setenv("HDCORE_INPUT_DATASETS", spec.environment["HDCORE_INPUT_DATASETS"])
-    assert isinstance(_Inputs()["table"], hd.TabularDataset)
+    assert isinstance(Inputs(spec.environment["HDCORE_INPUT_DATASETS"])["table"], hd.TabularDataset)
     assert hd.Dataset.get_by_id(workspace, table.id)._files() == [str(Path("data/t.csv").absolute())]
 
 

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hdcore.document import to_json_text
@@ -36,6 +36,7 @@ def read(path: Path) -> Journal:
     return journal
 
 
+@settings(deadline=None)
 @given(st.lists(RECORDS, max_size=6), st.binary(max_size=30), st.integers(0, 10_000))
 def test_whatever_a_run_writes_there_it_can_be_read_and_shown(
     records: list[dict[str, Any]], noise: bytes, cut: int
@@ -47,6 +48,7 @@ def test_whatever_a_run_writes_there_it_can_be_read_and_shown(
         json.loads(to_json_text(summary(folder, "HD_a_1", 1)))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("ab"), st.dictionaries(TEXTS, st.none() | TEXTS, max_size=3)), max_size=12),
     st.lists(st.integers(0, 2000), max_size=4),

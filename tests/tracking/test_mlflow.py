@@ -21,6 +21,7 @@ TRAIN = """
     x = parser.parse_args().x
 
     mlflow.set_tracking_uri("http://tracking.example:5000")
+    mlflow.set_tracking_uri("hdcore:///root")
     mlflow.set_experiment("digits")
     with mlflow.start_run(run_name="mine") as run:
         mlflow.log_param("x", x)

@@ -193,6 +193,7 @@ def test_what_does_nothing_says_so_once(trial: Trial) -> None:
 
         for _ in range(2):
             mlflow.set_tracking_uri("http://me:secret@server")
+            mlflow.set_tracking_uri("hdcore:///root")
             mlflow.autolog()
             mlflow.pytorch.autolog(log_models=False)
         assert mlflow.get_tracking_uri() == "hdcore:" and mlflow.tracking.is_tracking_uri_set()

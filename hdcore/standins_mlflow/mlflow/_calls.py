@@ -348,7 +348,7 @@ def get_tracking_uri() -> str:
 
 def set_tracking_uri(uri: object) -> None:
     """Say that what a run logs lands in its sweep all the same."""
-    if uri != URI:
+    if not str(uri).startswith(URI):
         _tell("mlflow.set_tracking_uri changes nothing here: what a run logs lands in its sweep")
 
 
