@@ -35,6 +35,7 @@ from hdcore.store import StoreReader
 from hdcore.sweep import create_sweep, run_sweep
 from hdcore.typing import Goal, RunStatus
 
+pytestmark = pytest.mark.timeout(3600)
 QUICK = os.environ.get("HDCORE_BENCH_QUICK", "") not in ("", "0")
 RUNS = 300
 MANY = 400 if QUICK else 10_000

@@ -31,6 +31,7 @@ from hdcore.store.batch import BATCH_ROWS
 from hdcore.store.check import schema_sql
 from hdcore.typing import Goal, RunStatus
 
+pytestmark = pytest.mark.timeout(3600)
 QUICK = os.environ.get("HDCORE_BENCH_QUICK", "") not in ("", "0")
 RUNS, REPORTS = 8, 12_500
 LARGE_RUNS, LARGE_REPORTS = (100, 1_000) if QUICK else (1_000, 10_000)

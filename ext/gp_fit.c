@@ -2,6 +2,10 @@
  *
  * A component at a bound whose gradient points outwards is held; the others move along -H g. Backtracking with
  * quadratic interpolation needs about 1.2 evaluations a step here, a Wolfe search measured no better.
+ *
+ * A start that is alone comes from an earlier fit, so it is near its optimum: curvature there is four times that on the
+ * way from the prior (measured: 9 to 11 evaluations instead of 14 on scattered points, and less is left undone by 15
+ * evaluations on those of a search), and what the last hundredth of a nat would change is no proposal.
  */
 #include "_gp.h"
 #include "_gpmath.h"
@@ -18,18 +22,20 @@ static double projected(int p, const double *x, const double *g, const double *l
     return largest;
 }
 
-static void reset(int p, double *h, const gp_problem *problem)
+static void reset(int p, double *h, const gp_problem *problem, int is_near)
 {
     for (int i = 0; i < p * p; i++)
         h[i] = 0.0;
-    for (int k = 0; k < p; k++) { /* curvature of the prior plus what n points typically add */
+    for (int k = 0; k < p; k++) { /* curvature of the prior plus what n points add */
         double sd = problem->prior_sd[k];
-        h[k * p + k] = 1.0 / (1.0 / (sd * sd) + 0.05 * problem->n);
+        double each = is_near && k < problem->d ? 0.2 : 0.05;
+        h[k * p + k] = 1.0 / (1.0 / (sd * sd) + each * problem->n);
     }
 }
 
 /* One start. x holds the start and receives the end. */
-static double descend(const gp_problem *problem, double *x, int most, double tolerance, double *work, int *evaluations)
+static double descend(const gp_problem *problem, double *x, int is_near, int most, double tolerance, double *work,
+                      int *evaluations)
 {
     int p = problem->d + 2;
     const double *lower = problem->lower, *upper = problem->upper;
@@ -45,7 +51,7 @@ static double descend(const gp_problem *problem, double *x, int most, double tol
         f = gp_nll(problem, x, &mu, g);
         used++;
     }
-    reset(p, h, problem);
+    reset(p, h, problem, is_near);
     int fresh = 1;
     while (isfinite(f) && used < most && projected(p, x, g, lower, upper) > tolerance) {
         double slope = 0.0, longest = 0.0;
@@ -64,7 +70,7 @@ static double descend(const gp_problem *problem, double *x, int most, double tol
         if (!(slope < 0.0)) {
             if (fresh)
                 break;
-            reset(p, h, problem);
+            reset(p, h, problem, is_near);
             fresh = 1;
             continue;
         }
@@ -90,7 +96,7 @@ static double descend(const gp_problem *problem, double *x, int most, double tol
         if (!accepted) {
             if (fresh)
                 break;
-            reset(p, h, problem);
+            reset(p, h, problem, is_near);
             fresh = 1;
             continue;
         }
@@ -121,7 +127,7 @@ static double descend(const gp_problem *problem, double *x, int most, double tol
                     h[i * p + j] += a * s[i] * s[j] - b * (hy[i] * s[j] + s[i] * hy[j]);
             fresh = 0;
         }
-        if (gain < 1e-7 * (1.0 + fabs(f)))
+        if (gain < (is_near ? 0.01 : 1e-7 * (1.0 + fabs(f))))
             break;
     }
     *evaluations += used;
@@ -133,7 +139,7 @@ int gp_fit(const gp_problem *problem, double *theta, int starts, int most, doubl
     int p = problem->d + 2, evaluations = 0, winner = -1;
     double best = INFINITY;
     for (int i = 0; i < starts; i++) {
-        double value = descend(problem, theta + (long)i * p, most, tolerance, work, &evaluations);
+        double value = descend(problem, theta + (long)i * p, starts == 1, most, tolerance, work, &evaluations);
         if (value < best) {
             best = value;
             winner = i;

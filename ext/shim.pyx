@@ -24,6 +24,9 @@ cdef extern from "_shim.h":
 cdef extern from "stdio.h" nogil:
     int fflush(void *stream)
 
+cdef extern from "sys/mman.h" nogil:
+    int madvise(void *start, size_t size, int advice)
+
 cdef extern from "sys/prctl.h" nogil:
     enum:
         PR_SET_PDEATHSIG
@@ -101,6 +104,11 @@ def settle():
         _exit(0)
     if pid > 0:
         waitpid(pid, &status, 0)
+
+
+def collapse(size_t start, size_t end):
+    """Ask the kernel to put private memory into huge pages now; what it cannot, or does not know how to, stays."""
+    madvise(<void *>start, end - start, 25)  # MADV_COLLAPSE, since Linux 6.1
 
 
 def watch_open():

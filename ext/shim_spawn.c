@@ -7,8 +7,10 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -106,12 +108,25 @@ static ssize_t receive(int control, uint64_t *token, int *fds, int *count) {
     return n;
 }
 
+/* jemalloc (Arrow, and so pandas and what imports it, brings one) holds its locks around a fork and goes on in the child
+   without its background thread. */
+static int is_fork_safe(int tasks, const char *thread) {
+    char path[64], name[32];
+    snprintf(path, sizeof path, "%.20s/comm", thread);
+    int fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return 1; /* it has ended */
+    ssize_t n = read(fd, name, sizeof name);
+    close(fd);
+    return n == 16 && !memcmp(name, "jemalloc_bg_thd\n", 16);
+}
+
 /* Threads of this process. A fork copies one of them only, with whatever locks the others hold. */
 static int count_threads(void) {
     DIR *tasks = opendir("/proc/self/task");
     if (!tasks) return 1; /* no descriptor left: the fork itself will say so */
     int count = 0;
-    for (struct dirent *entry; (entry = readdir(tasks));) count += entry->d_name[0] != '.';
+    for (struct dirent *entry; (entry = readdir(tasks));)
+        count += entry->d_name[0] != '.' && (!count || !is_fork_safe(dirfd(tasks), entry->d_name));
     closedir(tasks);
     return count;
 }

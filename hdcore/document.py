@@ -105,6 +105,7 @@ def sweep_head(sweep: StoredSweep, *, driven: bool) -> dict[str, Any]:
         "goal": spec.goal.value,
         "primary_metric": spec.metric,
         "sampler": spec.sampler.get("type", "random"),
+        "sampler_s_per_run": sweep.sampler_s_per_run,
         "policy": _flat_policy(spec.policy),
         "limits": {
             "max_total_runs": limits.max_total_runs,
@@ -133,6 +134,7 @@ def run_entry(run: StoredRun, sweep_id: str, *, driven: bool) -> dict[str, Any]:
         "started": display_time(run.started),
         "ended": display_time(run.ended),
         "duration_s": run.duration_s,
+        "sampler_s": run.sampler_s,
         "dropped_reports": run.dropped,
         "dropped_log_bytes": run.log_dropped_bytes,
     }

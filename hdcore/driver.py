@@ -284,11 +284,14 @@ class _Driver:
         chosen = [self.waiting.popleft() for _ in range(min(free, len(self.waiting)))]
         wanted = min(free - len(chosen), self.spec.limits.max_total_runs - self.asked)
         if wanted > 0 and not self.optimizer.exhausted:
+            began = time.thread_time()
             proposed = self.optimizer.ask(wanted)
             if proposed:
+                sampler_s = (time.thread_time() - began) / len(proposed)
                 self.asked += len(proposed)
                 # Number and configuration are on disk before anything of the run exists.
-                self.store.add_runs([(run.number, run.configuration) for run in proposed])
+                self.store.add_runs([(run.number, run.configuration) for run in proposed], sampler_s=sampler_s)
+                self.observer.runs_proposed(len(proposed), sampler_s)
                 chosen += [(run.number, run.configuration, 0) for run in proposed]
         return chosen
 

@@ -52,6 +52,9 @@ class Observer:
             Number of a finished run -> its reports of the primary metric.
         """
 
+    def runs_proposed(self, count: int, sampler_s: float) -> None:
+        """Say that the sampler proposed runs, and the CPU seconds that each of them took it."""
+
     def started_from(self, parent: Parent) -> None:
         """Say that a new sweep has taken over runs of an earlier one."""
 

@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "pipeline": {"store", "sweep"},
     "hyperdrive": {
         "azure", "command", "document", "executors", "observer", "policies", "runtime", "signals", "space", "store",
-        "sweep",
+        "sweep", "workspace",
     },
     "ui": {"document", "store", "sweep"},
     "cli": {

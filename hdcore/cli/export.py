@@ -28,6 +28,7 @@ _FIXED = (
     "started",
     "ended",
     "duration_s",
+    "sampler_s",
     "devices",
 )
 

@@ -26,7 +26,7 @@ from hdcore.document import (
 from hdcore.errors import InputError
 from hdcore.tracking.summary import summary
 from hdcore.typing import RunStatus
-from hdcore.views.text import configuration_line, exact, plural, printable, shown, span
+from hdcore.views.text import configuration_line, exact, milliseconds, plural, printable, shown, span
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -135,9 +135,10 @@ def _show_sweep(reader: StoreReader, most: int | None) -> None:
     elif sweep.status is RunStatus.QUEUED:
         reason += f"; go on with `hdcore resume {spec.name}`"
     write(f"{spec.name}  {head['status']}{reason}")
+    cost_s = sweep.sampler_s_per_run
     about = [
         f"{spec.goal.value} {printable(spec.metric)}",
-        head["sampler"],
+        head["sampler"] + (f", {milliseconds(cost_s)} of CPU a run" if cost_s is not None else ""),
         policy_line(spec.policy),
         f"seed {spec.seed}",
     ]
@@ -210,6 +211,8 @@ def _show_run(reader: StoreReader, number: int) -> None:
     write(f"run {number} of {sweep.name}  {status}" + (f", {printable(run.reason)}" if run.reason else ""))
     write(f"  id       {sweep.sweep_id}_{number}")
     write(f"  attempt  {run.attempt}")
+    if run.sampler_s is not None:
+        write(f"  sampler  {milliseconds(run.sampler_s)} of CPU")
     if run.started is not None:
         took_s = _took_s(run, driven)
         word = "running for" if status == RunStatus.RUNNING.value else "took"

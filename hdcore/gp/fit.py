@@ -122,13 +122,16 @@ def training(sample: Sample, output: OutputMap) -> Training:
 def merge(X: FloatMatrix, y: FloatVector, e: FloatVector, is_own: BoolVector) -> Training:
     """Merge equal rows of X, shape (n, d), and the mapped values y, shape (n,), in order of first appearance."""
     n, d = X.shape
-    places: dict[bytes, int] = {}
-    group = np.fromiter((places.setdefault(row.tobytes(), len(places)) for row in X), np.int64, n)
+    raw, width = X.tobytes(), X.itemsize * d
+    keys = [raw[at : at + width] for at in range(0, len(raw), width)]
+    places = dict.fromkeys(keys)
     m = len(places)
     U = np.zeros((d, padded(m)))
     if m == n:
         U[:, :n] = X.T
         return Training(U, np.ascontiguousarray(y), np.ones(n), e, is_own, 0.0, 0.0)
+    index = {key: i for i, key in enumerate(places)}
+    group = np.fromiter((index[key] for key in keys), np.int64, n)
     count = np.bincount(group, minlength=m).astype(np.float64)
     mean = np.bincount(group, weights=y, minlength=m) / count
     extra = np.bincount(group, weights=e, minlength=m) / count  # 0 but for groups of one: guesses have own places
@@ -240,7 +243,8 @@ class Fits:
         output = fit_map(y, stretch)
         if output is None:
             return None
-        data = _subset(training(sample, output), LARGEST_FIT)
+        whole = training(sample, output)
+        data = _subset(whole, LARGEST_FIT)
         prior = priors(len(self._clamp), data.n, self.parents)
         centre, noisy = prior[0].copy(), prior[0].copy()
         noisy[-1] = math.log(0.1)
@@ -251,6 +255,8 @@ class Fits:
         if parent is None and data.n > LARGEST_COLD:  # find the valley with few points, its floor with all
             starts = [self.fit_theta(_subset(data, LARGEST_COLD), starts, most, prior)[1]]
             most = 2 * WARM_EVALUATIONS
+        nll, theta = self.fit_theta(data, starts, most, prior)
+        value = nll + data.n / whole.n * output.jacobian
 
         def fitted(
             index: int, thetas: list[FloatVector], most: int, points: int = LARGEST_FIT
@@ -262,7 +268,6 @@ class Fits:
             nll, theta = self.fit_theta(part, thetas, most, prior)
             return nll + part.n / whole.n * map_.jacobian, theta, map_
 
-        value, theta, output = fitted(stretch, starts, most)
         if self._is_stretched and (size < FIRST_ANCHOR or is_anchor(size)):
             is_large = data.n > LARGEST_COLD  # then the stretches are compared with few points
             if is_large:

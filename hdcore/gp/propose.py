@@ -71,7 +71,7 @@ class Proposer:
                     break
                 row = half[i]
                 ranked.append((value_of_it, row.copy()))
-                if added < most and all(self._distance(model, row, other) > APART for other in starts):
+                if added < most and _is_apart(model, row, starts):
                     starts.append(row)
                     added += 1
         if not starts:
@@ -89,10 +89,13 @@ class Proposer:
         model.acquisition.screen(rows, index, value, bounds, order)
         return max(0, int(index[0]))
 
-    @staticmethod
-    def _distance(model: Conditioned, a: FloatVector, b: FloatVector) -> float:
-        t = (a - b) * model.factor.rate
-        return float(np.sqrt(np.minimum(t * t, model.factor.w2).sum()))
+
+def _is_apart(model: Conditioned, row: FloatVector, others: list[FloatVector]) -> bool:
+    """True if a point is farther than `APART` from all others."""
+    if not others:
+        return True
+    t = (np.array(others) - row) * model.factor.rate
+    return bool(np.minimum(t * t, model.factor.w2).sum(axis=1).min() > APART**2)
 
 
 def _by_value(pair: tuple[float, FloatVector]) -> float:

@@ -68,7 +68,7 @@ class HyperDriveConfig:
         primary_metric_goal: PrimaryMetricGoal | str,
         max_total_runs: int,
         max_concurrent_runs: int | None = None,
-        max_duration_minutes: int = LONGEST_MINUTES,
+        max_duration_minutes: int | None = LONGEST_MINUTES,
         policy: EarlyTerminationPolicy | None = None,
         estimator: Any = None,
         run_config: Any = None,
@@ -97,6 +97,7 @@ class HyperDriveConfig:
             primary_metric_goal = PrimaryMetricGoal.from_str(getattr(primary_metric_goal, "value", primary_metric_goal))
         max_total_runs = _whole("max_total_runs", max_total_runs)
         max_concurrent_runs = _whole("max_concurrent_runs", max_concurrent_runs or 0)
+        max_duration_minutes = LONGEST_MINUTES if max_duration_minutes is None else max_duration_minutes
         if max_duration_minutes > LONGEST_MINUTES:
             warnings.warn(
                 f"max_duration_minutes is {max_duration_minutes}; Azure's longest sweep has {LONGEST_MINUTES} (7 days)"

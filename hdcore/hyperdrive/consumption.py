@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from pathlib import Path
 from typing import Any
 
 TYPE_CHECKING = False
@@ -86,3 +88,32 @@ class MountContext:
 
     def __exit__(self, *_: object) -> None:
         pass
+
+
+class Inputs(dict[str, Any]):
+    """Inputs of a run by name: paths, and datasets that are kept in files.
+
+    Parameters
+    ----------
+    text : str, optional
+        Of the environment variable.
+    """
+
+    def __init__(self, text: str | None) -> None:
+        super().__init__()
+        try:
+            declared = json.loads(text or "{}")
+        except ValueError:
+            declared = {}
+        for name, document in declared.items():
+            self[name] = document["path"] if "path" in document else _kept(Path(document["file"]))
+
+    def __missing__(self, name: str) -> Any:
+        names = ", ".join(repr(known) for known in self) or "none"
+        raise KeyError(f"the run has no input {name!r}; it has {names}: pass dataset.as_named_input({name!r})")
+
+
+def _kept(path: Path) -> Any:
+    from hdcore.hyperdrive.dataset import from_document
+
+    return from_document(json.loads(path.read_text(encoding="utf-8")), None)

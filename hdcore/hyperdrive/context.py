@@ -14,8 +14,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from hdcore.hyperdrive.consumption import INPUTS_VARIABLE
-from hdcore.hyperdrive.dataset import from_document
+from hdcore.hyperdrive.consumption import INPUTS_VARIABLE, Inputs
 from hdcore.hyperdrive.exceptions import RunEnvironmentException
 from hdcore.hyperdrive.experiment import Experiment
 from hdcore.hyperdrive.homes import ABOUT_NAME, Home, as_logged
@@ -97,6 +96,9 @@ class LiveHome(Home):
                 )
         return found
 
+    def inputs(self) -> str | None:
+        return os.environ.get(INPUTS_VARIABLE)
+
     def definition(self) -> dict[str, Any]:
         return {
             "script": os.path.basename(sys.argv[0]),
@@ -150,17 +152,6 @@ class SubmittedRun(Run):
         parent.experiment_name = home.experiment_name
         return Run(self.experiment, parent.id, _home=parent)
 
-    @property
-    def input_datasets(self) -> _Inputs:
-        """Inputs by name: a path for those that are mounted or downloaded, else the dataset."""
-        return _Inputs()
-
-    @property
-    def output_datasets(self) -> dict[str, Any]:
-        """Declared outputs by name: their folders."""
-        outputs = self._home.folder / "outputs"
-        return {path.name: os.fspath(path) for path in outputs.iterdir() if path.is_dir()}
-
     def complete(self, _set_status: bool = True) -> None:
         """Do nothing: reports are written when they are logged, and the exit code decides."""
 
@@ -189,26 +180,6 @@ class _ParentHome(Home):
         return None, None
 
 
-class _Inputs(dict[str, Any]):
-    """Inputs of a run by name."""
-
-    def __init__(self) -> None:
-        try:
-            declared = json.loads(os.environ.get(INPUTS_VARIABLE) or "{}")
-        except ValueError:
-            declared = {}
-        super().__init__({name: _input(document) for name, document in declared.items()})
-
-    def __missing__(self, name: str) -> Any:
-        names = ", ".join(repr(known) for known in self) or "none"
-        raise KeyError(f"the run has no input {name!r}; it has {names}: pass dataset.as_named_input({name!r})")
-
-
-def _input(document: dict[str, Any]) -> Any:
-    """Return the path of an input, or the dataset that is kept in a file."""
-    return document["path"] if "path" in document else from_document(_read_json(Path(document["file"])), None)
-
-
 class OfflineRun:
     """Takes all that a run takes, outside of any, and prints it."""
 
@@ -218,7 +189,7 @@ class OfflineRun:
         self.status = "Running"
         self.tags: dict[str, str] = {}
         self.properties: dict[str, str] = {}
-        self.input_datasets = _Inputs()
+        self.input_datasets = Inputs(os.environ.get(INPUTS_VARIABLE))
         self.output_datasets: dict[str, Any] = {}
 
     def __repr__(self) -> str:

@@ -129,9 +129,12 @@ def run_arguments(spec: SweepSpec, folder: Path, configuration: Mapping[str, Any
 
 def _resumed(spec: SweepSpec, folder: Path) -> list[str]:
     """Return what the script of a run that goes on with an earlier one got at the end."""
-    if int(folder.name) >= len(spec.resume_runs):
+    from hdcore.workspace import resumed_folder
+
+    number = int(folder.name)
+    if number >= len(spec.resume_runs):
         return []
-    return ["--resume-from", str(folder / "resumed-from")]
+    return ["--resume-from", str(resumed_folder(folder.parent.parent, number))]
 
 
 def option(name: str) -> str:

@@ -18,7 +18,7 @@ from hdcore.errors import HdcoreError, StoreError
 from hdcore.hyperdrive.exceptions import HyperDriveServiceException
 from hdcore.hyperdrive.journal import make_private_folder
 from hdcore.observer import EndedRun, Observer
-from hdcore.records import SweepSpec
+from hdcore.records import Parent, SweepSpec
 from hdcore.typing import Configuration, RunStatus
 
 if TYPE_CHECKING:
@@ -155,9 +155,9 @@ class HyperDriveLog(Observer):
         for warning in spec.warnings:
             self._line("CONTROLLER", warning, level="WARNING")
 
-    def started_from(self, parent: object) -> None:
+    def started_from(self, parent: Parent) -> None:
         """Say how much of an earlier sweep was taken over."""
-        self._line("GENERATOR", f"Warm start: {getattr(parent, 'line', parent)}")
+        self._line("GENERATOR", f"Warm start: {parent.line}")
 
     def run_started(self, number: int, configuration: Configuration, attempt: int, devices: tuple[str, ...]) -> None:
         """Say that a run starts."""

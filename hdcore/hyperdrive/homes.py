@@ -78,6 +78,10 @@ class Home:
         """Return the run's definition, None if nothing was submitted."""
         return None
 
+    def inputs(self) -> str | None:
+        """Return the inputs as their environment variable has them."""
+        return None
+
     def children(self) -> Iterator[Home]:
         """Yield the runs under this one."""
         for entry in self.journal.entries("child"):

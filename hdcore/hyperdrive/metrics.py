@@ -26,18 +26,18 @@ def plain_value(name: str, value: Any) -> Any:
     """
     if isinstance(value, (bool, int, float, str)):
         return value
-    if _is_many(value):
-        raise UserErrorException(
-            f"log: {name!r} was given a {type(value).__name__}, which is no single value; use log_list"
-        )
     item = getattr(value, "item", None)
     if callable(item):
         try:
             found = item()
-        except (ValueError, RuntimeError, TypeError):
-            return repr(value)
+        except (ValueError, RuntimeError, TypeError):  # more than one element
+            found = None
         if isinstance(found, (bool, int, float, str)):
             return found
+    if _is_many(value):
+        raise UserErrorException(
+            f"log: {name!r} was given a {type(value).__name__}, which is no single value; use log_list"
+        )
     try:
         return float(value) if hasattr(type(value), "__float__") else repr(value)
     except (TypeError, ValueError, OverflowError):

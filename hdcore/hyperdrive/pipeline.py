@@ -278,8 +278,11 @@ class PipelineRun(Run):
 class StepRun(Run):
     """The run of a step."""
 
-    def get_outputs(self) -> dict[str, Any]:
-        return {}
+    def get_outputs(self) -> Any:
+        """Refuse: outputs belong to the pipeline."""
+        raise UserErrorException("StepRun.get_outputs is not served; use PipelineRun.get_pipeline_output(name)")
+
+    get_output = get_output_data = get_outputs
 
 
 class HyperDriveStepRun(HyperDriveRun):

@@ -30,6 +30,7 @@ class EarlyTerminationPolicy:
         self.name = name
         self.evaluation_interval = evaluation_interval
         self.delay_evaluation = delay_evaluation
+        self._population: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return Azure's document, ``{"name": …, "properties": {…}}``."""
@@ -57,7 +58,13 @@ class EarlyTerminationPolicy:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in properties.items())})"
 
     def _properties(self, **more: Any) -> dict[str, Any]:
-        return {"evaluation_interval": self.evaluation_interval, "delay_evaluation": self.delay_evaluation, **more}
+        ours = {} if self._population is None else {"population": self._population}  # Azure has no such option
+        return {
+            "evaluation_interval": self.evaluation_interval,
+            "delay_evaluation": self.delay_evaluation,
+            **more,
+            **ours,
+        }
 
 
 class BanditPolicy(EarlyTerminationPolicy):
@@ -171,6 +178,8 @@ def wrap(policy: Policy | EarlyTerminationPolicy | None) -> EarlyTerminationPoli
         "TruncationSelection": TruncationSelectionPolicy,
     }
     kind = kinds.get(document.get("name", ""), NoTerminationPolicy)
-    properties = {name: value for name, value in document.get("properties", {}).items() if name != "population"}
+    properties = dict(document.get("properties", {}))
+    population = properties.pop("population", None)
     made: EarlyTerminationPolicy = kind(**properties)
+    made._population = population
     return made

@@ -403,11 +403,16 @@ class Run(Artifacts, Logging):
 
     @property
     def input_datasets(self) -> dict[str, Any]:
-        return {}
+        """Inputs by name: a path for those that are mounted or downloaded, else the dataset."""
+        from hdcore.hyperdrive.consumption import Inputs
+
+        return Inputs(self._home.inputs())
 
     @property
     def output_datasets(self) -> dict[str, Any]:
-        return {}
+        """Declared outputs by name: their folders."""
+        outputs = self._home.folder / "outputs"
+        return {path.name: os.fspath(path) for path in outputs.glob("*") if path.is_dir()}
 
 
 def get_run(experiment: Experiment, run_id: str, rehydrate: bool = True, clean_up: bool = True) -> Run:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hdcore.document import present_status
 from hdcore.errors import InputError, StoreError
+from hdcore.hyperdrive.consumption import INPUTS_VARIABLE
 from hdcore.hyperdrive.details import run_definition, sweep_properties, sweep_tags
 from hdcore.hyperdrive.exceptions import UserErrorException
 from hdcore.hyperdrive.homes import ABOUT_NAME, Home, as_logged, error_document, journal_home
@@ -84,6 +85,9 @@ class StoredHome(Home):
 
     def definition(self) -> dict[str, Any]:
         return run_definition(self.sweep, self.folder, self.configuration())
+
+    def inputs(self) -> str | None:
+        return self.sweep.spec.environment.get(INPUTS_VARIABLE)
 
     def cancel(self) -> bool:
         cancel_stored(self.sweep.sweep_folder, None if self.sweep.is_single else self.number)

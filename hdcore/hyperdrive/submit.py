@@ -209,9 +209,8 @@ def _specification(workspace: Workspace, experiment: Experiment, trial: Trial, s
         AZUREML_ARM_PROJECT_NAME=experiment.name,
         AZUREML_EXPERIMENT_ID=experiment.id,
     )
-    has_gpus = trial.wants_gpu and _has_gpus()
     return SweepSpec(
-        name=legal_name(experiment.name),
+        name=_unreserved(legal_name(experiment.name)),
         space={},
         metric=NO_METRIC,
         goal=Goal.MAXIMIZE,
@@ -221,14 +220,14 @@ def _specification(workspace: Workspace, experiment: Experiment, trial: Trial, s
         code=code,
         outputs=arguments.outputs,
         environment=environment,
-        gpus_per_run=1 if has_gpus else 0,
+        gpus_per_run=1 if trial.wants_gpu and has_gpus() else 0,
         experiment_name=experiment.name,
         display_name=experiment.name,
-        warnings=_what_is_not_done(trial, has_gpus),
+        warnings=_what_is_not_done(trial),
     )
 
 
-def _what_is_not_done(trial: Trial, has_gpus: bool) -> tuple[str, ...]:
+def _what_is_not_done(trial: Trial) -> tuple[str, ...]:
     """Return what the configuration asks for and a run here does without; it goes to the sweep's log."""
     found = []
     environment, settings = trial.environment, trial.run_configuration
@@ -236,11 +235,18 @@ def _what_is_not_done(trial: Trial, has_gpus: bool) -> tuple[str, ...]:
     if environment.docker.base_image or (packages is not None and [*packages.pip_packages, *packages.conda_packages]):
         name = f"environment {environment.name!r}" if environment.name else "the environment"
         found.append(f"{name} is not built: runs have the packages of {environment._interpreter!r} on this machine")
-    if trial.wants_gpu and not has_gpus:
+    if trial.wants_gpu and not has_gpus():
         found.append("the configuration is for GPUs, and there is none here: runs are on the CPU")
     if settings.node_count > 1:
         found.append(f"node_count is {settings.node_count}: a run has one process here")
     return tuple(found)
+
+
+def _unreserved(name: str) -> str:
+    """Return a name for sweeps that does not mean the newest one in every command."""
+    from hdcore.store.catalog import NEWEST
+
+    return f"{name}-experiment" if name == NEWEST else name
 
 
 def _program(trial: Trial, code: str) -> str:
@@ -364,6 +370,8 @@ def _seed(properties: Mapping[str, Any]) -> int:
 
 
 def _check_strict(config: HyperDriveConfig) -> None:
+    config._sampling._check()  # it may be older than the switch
+    config._check_policy()
     for word, value, most in (
         ("max_total_runs", config._max_total_runs, MOST_RUNS),
         ("max_concurrent_runs", config.max_concurrent_runs, MOST_CONCURRENT),
@@ -372,7 +380,8 @@ def _check_strict(config: HyperDriveConfig) -> None:
             raise HyperDriveServiceException(f"{word} is {value}; Azure takes 1 to {most}")
 
 
-def _has_gpus() -> bool:
+def has_gpus() -> bool:
+    """Return whether this machine has GPUs that may be used."""
     from hdcore.executors.devices import Devices
 
     devices = Devices.find(None)

@@ -12,7 +12,7 @@ from hdcore.store import earlier, queries
 from hdcore.store.check import APPLICATION_ID, VERSION, check_header, check_pages, check_schema, connect, schema_steps
 from hdcore.typing import RunStatus
 
-ADD_RUN = "INSERT INTO run VALUES (?, ?, ?, NULL, 0, NULL, NULL, ?, NULL, NULL, NULL, '[]', NULL, NULL, 0, 0, 0)"
+ADD_RUN = "INSERT INTO run VALUES (?, ?, ?, NULL, 0, NULL, NULL, ?, NULL, NULL, NULL, '[]', NULL, NULL, 0, 0, 0, ?)"
 
 
 def make_database(database: Path, spec: str, sweep_id: str, first: NewRows, *, is_slow: bool) -> None:
@@ -43,7 +43,7 @@ def make_database(database: Path, spec: str, sweep_id: str, first: NewRows, *, i
         )
         connection.executemany(
             ADD_RUN,
-            [(k, queries.to_json(given), RunStatus.QUEUED, now) for k, given in enumerate(first.configurations)],
+            [(k, queries.to_json(given), RunStatus.QUEUED, now, None) for k, given in enumerate(first.configurations)],
         )
         earlier.write_parents(connection, first.parents)
         connection.execute("COMMIT")

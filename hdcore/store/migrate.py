@@ -13,8 +13,8 @@ from hdcore.store.series import PIECE_VALUES, pack
 from hdcore.typing import RunStatus
 
 
-def _add_tables(version: int) -> Callable[[sqlite3.Connection], None]:
-    """Return the step to a version that only has more tables."""
+def _change_schema(version: int) -> Callable[[sqlite3.Connection], None]:
+    """Return the step to a version that only has more tables or columns."""
 
     def step(connection: sqlite3.Connection) -> None:
         for statement in schema_steps()[version - 1]:
@@ -25,7 +25,7 @@ def _add_tables(version: int) -> Callable[[sqlite3.Connection], None]:
 
 def _add_curves(connection: sqlite3.Connection) -> None:
     """1 to 2: the metrics of ended runs stand as packed doubles beside their rows; deaths of drivers are counted."""
-    _add_tables(2)(connection)
+    _change_schema(2)(connection)
     ended = {
         number
         for number, status in connection.execute("SELECT number, status FROM run")
@@ -40,7 +40,7 @@ def _add_curves(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT INTO curve VALUES (?, ?, ?, ?)", row)
 
 
-STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _add_curves, 2: _add_tables(3)}
+STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _add_curves, 2: _change_schema(3), 3: _change_schema(4)}
 """Version -> step; version 1 is the first one."""
 
 

@@ -21,11 +21,12 @@ _SUMMARY = (
 )
 _RUN = (
     "number, configuration, status, reason, attempt, value, best_interval, created, started, ended, duration_s,"
-    " devices, exit_code, signal, report_offset, dropped, log_dropped_bytes"
+    " devices, exit_code, signal, report_offset, dropped, log_dropped_bytes, "
 )
 _RUN_FIELDS = (
     *("number", "configuration", "status", "reason", "attempt", "value", "interval", "created", "started", "ended"),
     *("duration_s", "devices", "exit_code", "signal", "offset", "dropped", "log_dropped_bytes"),
+    "sampler_s",
 )
 _SUMMARY_FIELDS = (
     *("count", "last", "last_flag", "last_step", "lowest", "lowest_interval", "highest", "highest_interval", "notes"),
@@ -82,8 +83,12 @@ def read_sweep(connection: sqlite3.Connection) -> StoredSweep:
     ).fetchone()
     spec = msgspec.convert(from_json(text), SweepSpec)
     counts = dict.fromkeys(RunStatus, 0)
-    for word, count in connection.execute("SELECT status, count(*) FROM run GROUP BY status"):
+    timed, sampler_s = 0, 0.0
+    column = _sampler_column(connection)
+    rows = connection.execute(f"SELECT status, count(*), count({column}), total({column}) FROM run GROUP BY status")
+    for word, count, has_time, seconds in rows:
         counts[_STATUS[word]] = count
+        timed, sampler_s = timed + has_time, sampler_s + seconds
     return StoredSweep(
         name=spec.name,
         sweep_id=sweep_id,
@@ -94,13 +99,19 @@ def read_sweep(connection: sqlite3.Connection) -> StoredSweep:
         started=started,
         ended=ended,
         counts=counts,
+        sampler_s_per_run=sampler_s / timed if timed else None,
     )
+
+
+def _sampler_column(connection: sqlite3.Connection) -> str:
+    """Expression for a run's `sampler_s`; stores before version 4, which only a driver migrates, do not know it."""
+    return "sampler_s" if connection.execute("PRAGMA user_version").fetchone()[0] >= 4 else "NULL"
 
 
 def read_runs(connection: sqlite3.Connection, primary: str, number: int | None = None) -> list[StoredRun]:
     """Return all runs, or one, by number; reads one summary row a run and no series."""
     rows = connection.execute(
-        f"SELECT {_RUN}, {_SUMMARY} FROM run LEFT JOIN summary AS s"
+        f"SELECT {_RUN}{_sampler_column(connection)}, {_SUMMARY} FROM run LEFT JOIN summary AS s"
         " ON s.run = number AND s.name = (SELECT id FROM name WHERE name = ?)"
         + (" ORDER BY number" if number is None else " WHERE number = ?"),
         (primary,) if number is None else (primary, number),
@@ -113,8 +124,9 @@ def _run(row: Sequence[Any], primary: str) -> StoredRun:
     fields = dict(zip(_RUN_FIELDS, row, strict=False))
     fields["configuration"] = from_json(row[1])
     fields["devices"] = from_json(row[11])
-    if row[17] is not None:
-        fields["primary"] = {"name": primary, **dict(zip(_SUMMARY_FIELDS, row[17:], strict=True))}
+    summary = row[len(_RUN_FIELDS) :]
+    if summary[0] is not None:
+        fields["primary"] = {"name": primary, **dict(zip(_SUMMARY_FIELDS, summary, strict=True))}
     return msgspec.convert(fields, StoredRun)
 
 

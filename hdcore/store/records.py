@@ -93,6 +93,8 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
         Bytes of the report file that are stored.
     dropped : int
         Report lines that were refused.
+    sampler_s : float or None
+        CPU seconds that the sampler took to propose it; None if nobody measured.
     primary : MetricSummary or None
         Summary of the sweep's primary metric; None before its first report.
     """
@@ -114,11 +116,20 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
     offset: int
     dropped: int
     log_dropped_bytes: int
+    sampler_s: float | None = None
     primary: MetricSummary | None = None
 
 
 class StoredSweep(msgspec.Struct, frozen=True, kw_only=True):
-    """A sweep as the store holds it; `counts` has a number for every status, zero included."""
+    """A sweep as the store holds it.
+
+    Attributes
+    ----------
+    counts : dict
+        A number for every status, zero included.
+    sampler_s_per_run : float or None
+        Mean CPU seconds that the sampler took to propose a run; None if nobody measured.
+    """
 
     name: str
     sweep_id: str
@@ -129,6 +140,7 @@ class StoredSweep(msgspec.Struct, frozen=True, kw_only=True):
     started: float | None
     ended: float | None
     counts: dict[RunStatus, int]
+    sampler_s_per_run: float | None = None
 
 
 class DriverInfo(msgspec.Struct, frozen=True):

@@ -94,3 +94,5 @@ CREATE TABLE earlier (
     value REAL,
     reports BLOB NOT NULL
 );
+-- version 4
+ALTER TABLE run ADD COLUMN sampler_s REAL;

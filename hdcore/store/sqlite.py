@@ -275,8 +275,13 @@ class Store:
             if not self._turns and (self._batch.has_statements or self._batch.is_full):
                 self.flush()
 
-    def add_runs(self, runs: Sequence[tuple[int, Configuration]]) -> None:
+    def add_runs(self, runs: Sequence[tuple[int, Configuration]], *, sampler_s: float | None = None) -> None:
         """Add Queued runs: number and configuration in one transaction.
+
+        Parameters
+        ----------
+        sampler_s : float or None
+            CPU seconds that the sampler took for each of them.
 
         Raises
         ------
@@ -287,7 +292,7 @@ class Store:
         for number, configuration in runs:
             if number != self._next:
                 raise StateError(f"run {number} was added where run {self._next} is the next one")
-            self._batch.add(ADD_RUN, (number, queries.to_json(configuration), RunStatus.QUEUED, now))
+            self._batch.add(ADD_RUN, (number, queries.to_json(configuration), RunStatus.QUEUED, now, sampler_s))
             self._queued.add(number)
             self._next += 1
         self._changed()

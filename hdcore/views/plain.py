@@ -12,7 +12,7 @@ from hdcore.observer import EndedRun
 from hdcore.records import Parent, SweepSpec
 from hdcore.typing import RunStatus
 from hdcore.views.progress import Progress, policy_line
-from hdcore.views.text import configuration_line, plural, printable, shown, span
+from hdcore.views.text import configuration_line, milliseconds, plural, printable, shown, span
 
 if TYPE_CHECKING:
     from hdcore.store import StoredRun
@@ -114,6 +114,9 @@ def summary(progress: Progress, *, root: Path | None = None) -> list[str]:
         f"{spec.name}: {headline}",
         f"  runs    {progress.ended + again}: {'; '.join(counts)}",
     ]
+    if progress.proposed:
+        mean, longest = milliseconds(progress.sampler_s / progress.proposed), milliseconds(progress.longest_sampler_s)
+        lines.append(f"  sampler {mean} of CPU a run, {longest} at most")
     best = progress.leader
     if best is not None:
         at = f" at interval {best.interval}" if best.interval else ""

@@ -62,6 +62,9 @@ class Progress(Observer):
         self.began = time.monotonic()
         self.ended_here = 0  # since this driver started
         self.stopped_early = 0
+        self.proposed = 0  # runs of which the sampler's time is known
+        self.sampler_s = 0.0  # CPU seconds for all of them, and for the longest
+        self.longest_sampler_s = 0.0
         self._stopped_intervals = 0
         self._intervals_run = 0
         self._longest = 0  # intervals of a run that completed
@@ -76,6 +79,8 @@ class Progress(Observer):
         self.total = _total_runs(spec)
         self.began = time.monotonic()
         for run in earlier:
+            if run.sampler_s is not None:
+                self.runs_proposed(1, run.sampler_s)
             row = Row(run.number, run.configuration, took_s=run.duration_s or 0.0)
             if not run.status.is_terminal:
                 if run.attempt:
@@ -92,6 +97,11 @@ class Progress(Observer):
                     if extreme is not None:
                         self.scale.add(extreme)
             self._finish(row, EndedRun(run.number, run.status, run.reason, run.value, run.interval, row.took_s))
+
+    def runs_proposed(self, count: int, sampler_s: float) -> None:
+        self.proposed += count
+        self.sampler_s += count * sampler_s
+        self.longest_sampler_s = max(self.longest_sampler_s, sampler_s)
 
     def run_started(self, number: int, configuration: Configuration, attempt: int, devices: tuple[str, ...]) -> None:
         self.waiting.pop(number, None)

@@ -67,6 +67,11 @@ def span(seconds: float | None) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def milliseconds(seconds: float) -> str:
+    """Return a short span in two digits: ``3.1 ms``, ``0.012 ms``, ``130 ms``."""
+    return f"{shown(float(f'{1e3 * seconds:.2g}'), 6)} ms"
+
+
 def plural(n: int, word: str) -> str:
     """Return ``1 run``, ``2 runs``."""
     return f"{n} {word}" if n == 1 else f"{n} {word}s"

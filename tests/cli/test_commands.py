@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -31,7 +32,9 @@ def test_a_sweep_runs_to_its_end_and_show_has_the_shape_of_the_interface(place: 
     assert document["policy"] is None
     run = document["runs"][2]
     expected = ["number", "id", "status", "reason", "attempt", "configuration", "value", "metrics", "devices"]
-    assert {*expected, "started", "ended", "duration_s"} <= set(run)
+    assert {*expected, "started", "ended", "duration_s", "sampler_s"} <= set(run)
+    assert document["sampler_s_per_run"] == pytest.approx(sum(r["sampler_s"] for r in document["runs"]) / 4)
+    assert re.search(r"^  sampler \S+ ms of CPU a run, \S+ ms at most$", done.stdout, re.MULTILINE)
     x = run["configuration"]["x"]
     assert run["metrics"] == {"loss": [[10, x + 1], [20, x + 1 / 2], [30, x + 1 / 3]]}
     assert run["value"] == x + 1 / 3

@@ -19,7 +19,7 @@ from hdcore.views.live import LiveView, Painter
 from hdcore.views.plain import PlainView, summary
 from hdcore.views.progress import ROWS_KEPT, Progress
 from hdcore.views.sparkline import BARS, Curve, Scale, sparkline
-from hdcore.views.text import configuration_line, printable, shown, span
+from hdcore.views.text import configuration_line, milliseconds, printable, shown, span
 
 sys.path.insert(0, os.path.dirname(__file__))
 from vt import Terminal
@@ -178,6 +178,8 @@ def test_plain_lines_mark_the_best_and_survive_a_closed_pipe() -> None:
 def test_the_summary_names_best_run_configuration_folder_and_counts() -> None:
     view = Progress()
     begin(view)
+    view.runs_proposed(2, 0.001)
+    view.runs_proposed(1, 0.0073)
     for number, value in enumerate((0.5, None, 0.9)):
         view.run_started(number, {"p0": number / 4}, 1, ())
         finish(view, number, value, RunStatus.FAILED if value is None else RunStatus.COMPLETED, reason="exit code 3")
@@ -190,6 +192,7 @@ def test_the_summary_names_best_run_configuration_folder_and_counts() -> None:
         "p0=0.5",
         "runs/0002",
         "exit code 3",
+        "sampler 3.1 ms of CPU a run, 7.3 ms at most",
     ):
         assert part in text
 
@@ -202,6 +205,11 @@ def test_what_steers_a_terminal_is_replaced(text: str) -> None:
     assert all(c.isprintable() for c in printable(text))
     assert "\x1b" not in shown({text: [text]})
     assert "\n" not in configuration_line({text: text})
+
+
+def test_short_spans_have_two_digits() -> None:
+    spans = [3.123e-3, 1.25e-5, 0.1284, 12.34, 0.0]
+    assert [milliseconds(s) for s in spans] == ["3.1 ms", "0.013 ms", "130 ms", "12000 ms", "0 ms"]
 
 
 def test_numbers_are_short_and_readable() -> None:

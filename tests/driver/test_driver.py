@@ -94,6 +94,25 @@ def test_a_sweep_runs_to_its_end_and_the_store_holds_all_of_it(root: Path) -> No
     assert sorted(run.number for run in witness.ended) == list(range(7))
 
 
+@pytest.mark.parametrize("sampler", ["random", "sobol", "grid", "bayesian"])
+def test_the_time_that_the_sampler_takes_is_stored_with_each_run_and_told(root: Path, sampler: str) -> None:
+    told: list[float] = []
+
+    class Listener(Witness):
+        def runs_proposed(self, count: int, sampler_s: float) -> None:
+            told.extend([sampler_s] * count)
+
+    spec = make_spec(10, space={"x": ["choice", [list(range(50))]]}, sampler={"type": sampler})
+    with Store.create(root, spec, sweep_id="HD_test") as store:
+        drive(
+            store, ScriptedExecutor(lambda number, attempt: Play(), slots=3), prepare=bare_launch, observer=Listener()
+        )
+    sweep, runs, _ = stored(root)
+    assert [run.sampler_s for run in runs] == told
+    assert all(0 < seconds < 60 for seconds in told)
+    assert sweep.sampler_s_per_run == pytest.approx(sum(told) / 10)
+
+
 def test_the_limit_of_concurrent_runs_holds_below_the_capacity(root: Path) -> None:
     executor = ScriptedExecutor(lambda number, attempt: Play(), slots=4)
     go(root, make_spec(8, concurrent=2), executor)

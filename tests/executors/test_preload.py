@@ -526,6 +526,26 @@ def test_thread_counts_of_libraries_are_those_of_the_run(tmp_path: Path) -> None
     assert seen[1] == seen[0]
 
 
+def test_the_background_thread_of_jemalloc_is_no_hindrance(tmp_path: Path) -> None:
+    text = """
+        import threading
+        def work():
+            with open("/proc/thread-self/comm", "w") as file:
+                file.write("jemalloc_bg_thd")
+            begun.set()
+            threading.Event().wait()
+        begun = threading.Event()
+        threading.Thread(target=work, daemon=True).start()
+        begun.wait()
+        """
+    script(tmp_path / "library", text, "heavy.py")
+    with executor(1, preload=preload("heavy", PYTHONPATH=str(tmp_path / "library"))) as it:
+        it.notice = pytest.fail
+        path = script(tmp_path, IS_WARM + "import os; print(len(os.listdir('/proc/self/task')))")
+        end, out, err, _ = start(it, tmp_path, [path], environment=environment(PYTHONPATH=str(tmp_path / "library")))
+    assert (end.exit_code, out, err) == (0, "warm\n1\n", "")
+
+
 # ---- refusals
 
 

@@ -205,8 +205,9 @@ def test_sixty_columns_and_many_results_are_served():
     for i in range(1300):
         table.append(rng.random(2))
         table.finish(i, RowState.COMPLETED, -bowl(dict(zip("xy", table.encoded[i], strict=True))))
-    row = bound(PLANE).propose(table, 1300, 1)[0]
-    assert np.abs(row - [0.3, 0.6]).max() < 0.1
+    sampler = bound(PLANE)
+    rows = np.array([sampler.propose(table, number, 1)[0] for number in range(1300, 1304)])
+    assert np.count_nonzero(np.abs(rows - [0.3, 0.6]).max(axis=1) < 0.1) >= 2  # others may look elsewhere
 
 
 def test_the_first_runs_are_an_even_design():

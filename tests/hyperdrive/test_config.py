@@ -124,6 +124,23 @@ def test_limits_are_looked_at_when_a_strict_sweep_is_submitted(
         hd.Experiment(workspace, "strict").submit(made)
 
 
+def test_what_is_older_than_the_switch_is_looked_at_again(workspace: hd.Workspace) -> None:
+    with pytest.warns(UserWarning, match="recommended"):
+        made = config(hyperparameter_sampling=hd.BayesianParameterSampling({"lr": hd.loguniform(-6, -1)}))
+    hd.strict(True)
+    with pytest.raises(hd.HyperDriveConfigException, match="choice, uniform, quniform"):
+        hd.Experiment(workspace, "strict").submit(made)
+
+
+def test_an_experiment_may_be_called_as_the_newest_sweep_is(workspace: hd.Workspace) -> None:
+    from hdcore.hyperdrive.submit import _specification
+
+    write_script(Path("src"), "pass")
+    for name, called in (("last", "last-experiment"), ("my exp.", "my-exp")):
+        trial = hd.ScriptRunConfig("src", "train.py")._trial()
+        assert _specification(workspace, hd.Experiment(workspace, name), trial, {}).name == called
+
+
 def test_the_old_name_warns_and_gives_a_configuration() -> None:
     with pytest.warns(DeprecationWarning, match="deprecated"):
         made = hd.HyperDriveRunConfig(

@@ -186,6 +186,15 @@ def test_policies_as_documents(policy: Any, document: Any) -> None:
     assert hd.EarlyTerminationPolicy.from_json(document) == policy
 
 
+def test_policies_of_the_engine_are_taken_with_all_they_say() -> None:
+    from hdcore.hyperdrive.policies import wrap
+    from hdcore.policies import MedianStoppingPolicy
+
+    policy = MedianStoppingPolicy(2, 5, population="reached")
+    assert wrap(policy).to_json() == policy.to_json()
+    assert wrap(None) == hd.NoTerminationPolicy()
+
+
 @pytest.mark.parametrize(
     "call",
     [

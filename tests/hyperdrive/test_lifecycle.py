@@ -198,6 +198,8 @@ def test_a_script_runs_alone(workspace: hd.Workspace, capsys: pytest.CaptureFixt
     assert details["runDefinition"]["arguments"] == ["--alpha", "0.5", "--data", path]
     assert f"to the log --alpha 0.5 --data {path}\ngreen {path}\n" in capsys.readouterr().out
     assert run.get_tags() == {"kind": "test"}
+    assert run.input_datasets == {"data": path}
+    assert run.output_datasets == {}
     assert run.get_environment().name == "env"
     assert (run.type, run.parent) == ("azureml.scriptrun", None)
     assert [found.id for found in experiment.get_runs()] == [run.id]
@@ -261,3 +263,78 @@ def test_what_earlier_sweeps_have_to_be(workspace: hd.Workspace) -> None:
     hd.strict(True)
     with pytest.raises(hd.HyperDriveConfigException, match="at most 5"):
         waiting_config(resume_from=[parent] * 6)
+
+
+RESUMING = """
+    import os, sys
+    from hdcore.hyperdrive import Run
+    arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+    earlier = arguments.get("--resume-from")
+    done = int(open(os.path.join(earlier, "epochs.txt")).read()) if earlier else 0
+    Run.get_context().log("m", done + 1)
+    open("outputs/epochs.txt", "w").write(str(done + 1))
+"""
+
+
+def test_a_sweep_starts_from_an_earlier_one_and_goes_on_with_a_run(workspace: hd.Workspace) -> None:
+    experiment = hd.Experiment(workspace, "warm")
+    script = hd.ScriptRunConfig(write_script(Path("src"), RESUMING), "train.py")
+
+    def config(**changes: Any) -> hd.HyperDriveConfig:
+        sampling = hd.RandomParameterSampling({"x": hd.uniform(0, 1)}, properties={"seed": 1})
+        return hd.HyperDriveConfig(sampling, "m", hd.PrimaryMetricGoal.MAXIMIZE, 2, run_config=script, **changes)
+
+    parent = experiment.submit(config())
+    parent.wait_for_completion()
+    earlier = hd.Run(experiment, f"{parent.id}_1")
+    run = experiment.submit(config(resume_from=hd.HyperDriveRun(experiment, parent.id), resume_child_runs=[earlier]))
+    assert run.wait_for_completion()["status"] == "Completed"
+    first = hd.Run(experiment, f"{run.id}_0")
+    assert run.get_hyperparameters()[first.id] == parent.get_hyperparameters()[earlier.id]
+    assert first.get_metrics() == {"m": 2}
+    arguments = first.get_details()["runDefinition"]["arguments"]
+    assert arguments[2] == "--resume-from"
+    assert (Path(arguments[3]) / "epochs.txt").read_text() == "1"
+    assert run.get_best_run_by_primary_metric().id == first.id
+    log = Path(run.download_file("azureml-logs/hyperdrive.txt", "log.txt")).read_text()
+    assert "Warm start: 2 of 2 runs of warm" in log
+
+
+SURROUNDINGS = """
+    import os
+    from hdcore.hyperdrive import Run
+    run = Run.get_context()
+    for name in ("MPLBACKEND", "AZUREML_ARM_PROJECT_NAME", "AZUREML_RUN_ID"):
+        run.log(name, os.environ.get(name, "none"))
+"""
+
+
+def test_a_run_knows_its_experiment_and_not_the_notebook(
+    workspace: hd.Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    monkeypatch.setenv("HDCORE_STARTED", str(tmp_path / "started"))
+    estimator = hd.Estimator(write_script(Path("src"), SURROUNDINGS), entry_script="train.py", pip_packages=["torch"])
+    run = hd.Experiment(workspace, "surroundings").submit(estimator)
+    run.wait_for_completion()
+    expected = {"MPLBACKEND": "none", "AZUREML_ARM_PROJECT_NAME": "surroundings", "AZUREML_RUN_ID": run.id}
+    assert run.get_metrics() == expected
+    folder = tmp_path / "root" / "sweeps" / "surroundings"
+    assert (tmp_path / "started").read_text() == f"{folder}\n"
+    log = (folder / "files" / "azureml-logs" / "hyperdrive.txt").read_text()
+    assert "[WARNING]the environment is not built" in log
+
+
+def test_a_driver_that_cannot_start_is_told_of(workspace: hd.Workspace) -> None:
+    from hdcore.hyperdrive.drive import start_driver
+
+    Path("gate").touch()
+    run = hd.Experiment(workspace, "damaged").submit(waiting_config())
+    run.wait_for_completion()
+    home = sweep_of(run)
+    wait_until(lambda: not home.is_driven())
+    (home.sweep_folder / "sweep.db").write_bytes(b"nonsense")
+    with pytest.raises(
+        hd.HyperDriveServiceException, match=r"its driver ended before it could start: hdcore: .*sweep\.db"
+    ):
+        start_driver(home.sweep_folder)

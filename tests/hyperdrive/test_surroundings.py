@@ -207,10 +207,8 @@ def test_datasets_are_registered_with_versions(workspace: hd.Workspace) -> None:
         hd.Dataset.get_by_name(workspace, "cars")
 
 
-def test_a_table_is_an_id_as_an_argument_and_a_dataset_in_the_run(
-    workspace: hd.Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from hdcore.hyperdrive.context import _Inputs
+def test_a_table_is_an_id_as_an_argument_and_a_dataset_in_the_run(workspace: hd.Workspace) -> None:
+    from hdcore.hyperdrive.consumption import Inputs
 
     write_script(Path("data"), "x,y\n1,2\n", "t.csv")
     table = hd.Dataset.Tabular.from_delimited_files("data/t.csv")
@@ -218,8 +216,7 @@ def test_a_table_is_an_id_as_an_argument_and_a_dataset_in_the_run(
     config = hd.ScriptRunConfig(source, "train.py", ["--id", table.as_named_input("table")])
     assert words_of(workspace, config)[-1] == table.id
     spec = _specification(workspace, hd.Experiment(workspace, "e"), config._trial(), {})
-    monkeypatch.setenv("HDCORE_INPUT_DATASETS", spec.environment["HDCORE_INPUT_DATASETS"])
-    assert isinstance(_Inputs()["table"], hd.TabularDataset)
+    assert isinstance(Inputs(spec.environment["HDCORE_INPUT_DATASETS"])["table"], hd.TabularDataset)
     assert hd.Dataset.get_by_id(workspace, table.id)._files() == [str(Path("data/t.csv").absolute())]
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
 from hdcore.records import Limits, MetricRow, Reports, SweepSpec
 from hdcore.store import Store
+from hdcore.store.check import expected_schema
 from hdcore.typing import Goal, RunStatus
 
 
@@ -49,3 +51,19 @@ def files_of_a_crash(store: Store, to: Path) -> Path:
     """Copy the root as it would be found if the driver were killed now; return the copied root."""
     shutil.copytree(store.folder.parent.parent, to, ignore=shutil.ignore_patterns("*-shm"))
     return to
+
+
+def make_version_1(database: Path) -> None:
+    """Take out what the later versions brought."""
+    connection = sqlite3.connect(database, isolation_level=None)
+    connection.execute("ALTER TABLE run DROP COLUMN sampler_s")
+    for table in ("curve", "death", "parent", "earlier"):
+        connection.execute(f"DROP TABLE {table}")
+    connection.execute("PRAGMA user_version=1")
+    assert tables(connection) == expected_schema(1)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+
+
+def tables(connection: sqlite3.Connection) -> set[tuple[str, str, str, str | None]]:
+    return set(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))

@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from store.support import fill, make_spec
+from store.support import fill, make_spec, make_version_1
 
 from hdcore.errors import RefusedError
 from hdcore.records import EarlierRun, NewRows, Parent
@@ -65,23 +65,12 @@ def test_files_come_with_the_folder_or_there_is_no_folder(root: Path) -> None:
         assert (store.folder / "x").is_dir()
 
 
-def make_version_1(root: Path) -> Path:
-    """Turn a store into what version 1 made."""
-    database = root / "sweeps" / "s1" / "sweep.db"
-    connection = sqlite3.connect(database, isolation_level=None)
-    for table in ("curve", "death", "parent", "earlier"):
-        connection.execute(f"DROP TABLE {table}")
-    connection.execute("PRAGMA user_version=1")
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
-    return database
-
-
 def test_a_store_of_version_1_is_read_as_it_is_and_migrated_by_its_next_driver(root: Path, store: Store) -> None:
     fill(store, 3)
     before = store.runs()
     store.close()
-    database = make_version_1(root)
+    database = root / "sweeps" / "s1" / "sweep.db"
+    make_version_1(database)
     with StoreReader.open(database.parent) as reader:
         assert reader.runs() == before
         assert reader.parents() == []

@@ -7,10 +7,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from store.support import add, losses, start
+from store.support import add, fill, losses, make_version_1, start, tables
 
 from hdcore.store import Store, StoreReader
-from hdcore.store.check import VERSION, expected_schema
+from hdcore.store.check import VERSION, expected_schema, schema_steps
 from hdcore.store.migrate import STEPS, migrate
 from hdcore.typing import RunStatus
 
@@ -29,6 +29,7 @@ def version(connection: sqlite3.Connection) -> int:
 
 def test_there_is_a_step_from_every_earlier_version() -> None:
     assert set(STEPS) == set(range(1, VERSION))
+    assert len(schema_steps()) == VERSION
     assert len(expected_schema()) >= 6
 
 
@@ -51,15 +52,6 @@ def test_a_step_that_fails_undoes_all(connection: sqlite3.Connection) -> None:
         migrate(connection, {1: lambda c: c.execute("ALTER TABLE a ADD COLUMN y"), 2: fail}, 3)
     assert version(connection) == 1
     assert [row[1] for row in connection.execute("PRAGMA table_info(a)")] == ["x"]
-    connection.close()
-
-
-def make_version_1(database: Path) -> None:
-    """Take out what the later versions brought."""
-    connection = sqlite3.connect(database, isolation_level=None)
-    for table in ("curve", "death", "parent", "earlier"):
-        connection.execute(f"DROP TABLE {table}")
-    connection.execute("PRAGMA user_version=1")
     connection.close()
 
 
@@ -90,3 +82,22 @@ def test_a_store_of_version_1_is_read_as_it_is_and_gets_its_curves_when_it_is_re
         assert version(again._connection) == VERSION
     with StoreReader.open(store.folder) as reader:
         assert [run.status for run in reader.runs()] == ["Completed", "Failed", "Queued", "Canceled"]
+
+
+def test_a_store_that_does_not_know_the_samplers_time_is_read_and_learns_it_when_it_is_resumed(
+    store: Store, root: Path
+) -> None:
+    fill(store, 3)
+    before = store.runs()
+    store.close()
+    make_version_1(store.folder / "sweep.db")
+    with StoreReader.open(store.folder) as reader:
+        assert reader.runs() == before
+        assert reader.sweep().sampler_s_per_run is None
+    with Store.open(root, "s1") as again:
+        again.add_runs([(3, {"lr": 0.5}), (4, {"lr": 0.6})], sampler_s=0.25)
+        assert [run.sampler_s for run in again.runs()] == [None] * 3 + [0.25] * 2
+        assert tables(again._connection) == expected_schema()
+    with StoreReader.open(store.folder) as reader:
+        assert reader.sweep().sampler_s_per_run == 0.25
+        assert reader.runs()[:3] == before

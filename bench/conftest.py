@@ -1,0 +1,36 @@
+"""What benchmarks note beside their times (`extra_info`: ratios, shares, memory), printed as one table a group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+NOTED: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+
+
+@pytest.fixture(autouse=True)
+def _note(request: pytest.FixtureRequest) -> Iterator[None]:
+    benchmark = request.getfixturevalue("benchmark") if "benchmark" in request.fixturenames else None
+    yield
+    if benchmark is not None and benchmark.extra_info:
+        name = request.node.name.removeprefix("test_")
+        NOTED.setdefault(benchmark.group or "", []).append((name, dict(benchmark.extra_info)))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    for group, rows in NOTED.items():
+        columns = list(dict.fromkeys(key for _, noted in rows for key in noted))
+        cells = [["", *columns], *([name, *(_shown(noted.get(key)) for key in columns)] for name, noted in rows)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        terminalreporter.section(group, sep="-")
+        for first, *rest in cells:
+            told = "  ".join(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))
+            terminalreporter.write_line(f"{first.ljust(widths[0])}  {told}".rstrip())
+
+
+def _shown(value: Any) -> str:
+    if not isinstance(value, float):
+        return "" if value is None else str(value)
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
