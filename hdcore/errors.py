@@ -87,3 +87,11 @@ class ExecutorError(HdcoreError, RuntimeError):
 
 class NoRoomError(ExecutorError):
     """There is no room for a run now; there may be, later."""
+
+
+class NotServedError(HdcoreError, NotImplementedError):
+    """A name or a feature of Azure's SDK that hdcore knows and does not have."""
+
+
+class OutOfScopeError(NotServedError):
+    """Deployment: what comes after the sweep and has no meaning on this machine. `hdcore azure` ends there in peace."""

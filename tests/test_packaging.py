@@ -36,6 +36,8 @@ def test_a_wheel_built_from_the_sdist_runs_in_a_fresh_environment(tmp_path: Path
     assert "hdcore/py.typed" in names
     assert "hdcore/store/schema.sql" in names
     assert "hdcore/bindings/__init__.py" in names
+    for standin in ("trial/azureml", "driver/azure", "driver/azure/ai"):
+        assert f"hdcore/standins/{standin}/__init__.py" in names
     stand_in = source / "hdcore" / "standins_mlflow"
     assert {str(path.relative_to(source)) for path in stand_in.rglob("*") if path.is_file()} <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "bench/", "ext/"))]
@@ -45,3 +47,5 @@ def test_a_wheel_built_from_the_sdist_runs_in_a_fresh_environment(tmp_path: Path
     sweep = source / "examples" / "shell" / "sweep.yml"
     out = run(environment / "bin" / "hdcore", "run", sweep, "--root", tmp_path / "root", cwd=tmp_path)
     assert "best" in out.lower()
+    notebook = source / "examples" / "azure-notebook" / "notebook.ipynb"
+    run(environment / "bin" / "hdcore", "azure", "--root", tmp_path / "root", notebook, cwd=tmp_path)

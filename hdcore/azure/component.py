@@ -21,6 +21,7 @@ _KEYS = (
 )
 _INPUT_KEYS = ("type", "default", "optional", "min", "max", "enum", "description", "mode", "path")
 _PRIMITIVES = ("number", "integer", "string", "boolean")
+_OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
 _INPUT = re.compile(r"\$\{\{\s*inputs\.([^{}\s]+)\s*\}\}")
 
 
@@ -69,14 +70,14 @@ def read_component(value: str, folder: Path, *, searched: Collection[str], given
             if key in data
         }
         command = text(required(data, "command", "", "write the command that trains once"), "command")
-        trial["command"] = _INPUT.sub(
-            lambda match: f"${{{{search_space.{match[1]}}}}}" if match[1] in searched else match[0], command
-        )
         outputs = schema.read_outputs(_without(data.get("outputs"), "outputs"))
         declared = {} if data.get("inputs") is None else mapping(data["inputs"], "inputs")
         defaults = {
             name: _default(item, inner("inputs", name)) for name, item in declared.items() if name not in searched
         }
+        present = {*searched, *given, *(name for name, item in defaults.items() if item is not None)}
+        command = settle_optional(command, present)
+        trial["command"] = search_inputs(command, searched)
     except InputError as error:
         refuse("trial", f"{clean(path.name)}: {error.field}: {error}")
     for name in given:
@@ -88,6 +89,28 @@ def read_component(value: str, folder: Path, *, searched: Collection[str], given
         if name not in given:
             refuse(inner("inputs", name), f"is missing; {clean(path.name)} has no default for it")
     return Component(trial, path.parent, inputs, outputs)
+
+
+def read_declared_inputs(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inputs that a component declares, name -> its default, None where it has none."""
+    declared = {} if data.get("inputs") is None else mapping(data["inputs"], "inputs")
+    found: dict[str, Any] = {}
+    for name, item in declared.items():
+        default = _default(item, inner("inputs", name))
+        found[name] = None if default is None else default.value if default.type == "literal" else default.path
+    return found
+
+
+def settle_optional(command: str, present: Collection[str]) -> str:
+    """Keep an optional part, ``$[[--depth ${{inputs.depth}}]]``, if all inputs that it names are there."""
+    return _OPTIONAL.sub(
+        lambda match: match[1] if all(name in present for name in _INPUT.findall(match[1])) else "", command
+    )
+
+
+def search_inputs(command: str, searched: Collection[str]) -> str:
+    """Make references to inputs that are searched references to the search space."""
+    return _INPUT.sub(lambda match: f"${{{{search_space.{match[1]}}}}}" if match[1] in searched else match[0], command)
 
 
 def _checked(path: Path) -> dict[str, Any]:

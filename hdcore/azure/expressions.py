@@ -32,7 +32,7 @@ KEYS: dict[str, tuple[str, ...]] = {
 _LARGEST_EXPONENT = math.log(1.7976931348623157e308)
 
 
-def read_space(data: Any, *, log_base: float | None = None) -> dict[str, Any]:
+def read_space(data: Any, *, log_base: float | None = None, warnings: list[str] | None = None) -> dict[str, Any]:
     """Return the serialised space, name -> ``["uniform", [0, 1]]``.
 
     Parameters
@@ -41,11 +41,14 @@ def read_space(data: Any, *, log_base: float | None = None) -> dict[str, Any]:
         What stands under ``search_space``.
     log_base : float, optional
         Base of the four log types; e if not given.
+    warnings : list of str, optional
+        For a space that was written in Python, which may hold more than a file's, or nothing: takes what is doubtful
+        instead of an error.
     """
     space = mapping(data, "search_space")
-    if not space:
+    if not space and warnings is None:
         refuse("search_space", "is empty; declare at least one parameter")
-    reader = _Reader(log_base)
+    reader = _Reader(log_base, takes_null=warnings is not None, warnings=warnings)
     serialised = {name: reader.parameter(name, value) for name, value in space.items()}
     check_space(serialised)
     return serialised
@@ -95,10 +98,18 @@ def _logs(low: float, high: float) -> str:
 
 
 class _Reader:
-    def __init__(self, log_base: float | None, *, field: str = "", takes_null: bool = False) -> None:
+    def __init__(
+        self,
+        log_base: float | None,
+        *,
+        field: str = "",
+        takes_null: bool = False,
+        warnings: list[str] | None = None,
+    ) -> None:
         self._log_base = log_base
         self._field = field
         self._takes_null = takes_null
+        self._warnings = warnings
         self._place = ""  # within a nested choice
 
     def parameter(self, name: str, data: Any) -> list[Any]:
@@ -112,6 +123,8 @@ class _Reader:
         refuse(self._field, f"{self._place}: {why}" if self._place else why)
 
     def expression(self, data: Any) -> list[Any]:
+        if self._warnings is not None and _is_serialised(data):
+            data = {"type": data[0], **dict(zip(KEYS[data[0]], data[1], strict=False))}
         if not isinstance(data, dict):
             self._fail(f"is {shown(data)}; write an expression such as {{type: choice, values: [{shown(data)}]}}")
         if "type" not in data:
@@ -159,11 +172,14 @@ class _Reader:
                 remedy = "swap them" if first > second else "use a choice of one value for a constant"
                 self._fail(f"has min_value {first:g} and max_value {second:g}; {remedy}")
             if kind == "loguniform" and self._log_base is None and 0 <= first < second <= 1:
-                self._fail(
+                doubt = (
                     f"min_value {first:g} and max_value {second:g} are exponents and mean values from "
                     f"{math.exp(first):.6g} to {math.exp(second):.6g}; give the logarithms of the bounds "
                     f"({_logs(first, second)})"
                 )
+                if self._warnings is None:
+                    self._fail(doubt)
+                self._warnings.append(f"{self._field}: {doubt}")
         elif second < 0:
             self._fail(f"has sigma {second:g}; write 0 or more")
         if kind[0] == "q" and numbers[2] <= 0:
@@ -184,7 +200,7 @@ class _Reader:
         seen: set[tuple[str, Any]] = set()
         for option in options:
             key = _identity(option)
-            if key in seen:
+            if key in seen and self._warnings is None:
                 self._fail(f"has the value {shown(option)} twice; keep one")
             seen.add(key)
         return options
@@ -200,7 +216,7 @@ class _Reader:
             self._place = inner(f"{outer}[{index}]" if outer else f"values[{index}]", name)
             if not NAME.fullmatch(name):
                 self._fail("is no parameter name; use letters, digits and _, starting with a letter or _")
-            if isinstance(data, dict):
+            if isinstance(data, dict) or (self._warnings is not None and _is_serialised(data)):
                 nested[name] = self.expression(data)
             else:
                 nested[name] = self._constant("the constant", data)
@@ -219,6 +235,13 @@ class _Reader:
         if "\0" in value:
             self._fail(f"{what} holds a NUL character; remove it")
         return value
+
+
+def _is_serialised(data: Any) -> bool:
+    """Return whether this is a serialised expression, such as ``["uniform", [0, 1]]``."""
+    if not (isinstance(data, list) and len(data) == 2 and isinstance(data[1], list)):
+        return False
+    return isinstance(data[0], str) and data[0] in KEYS and len(data[1]) == len(KEYS[data[0]])
 
 
 def _identity(option: Any) -> tuple[str, Any]:

@@ -111,9 +111,18 @@ def _specification(path: Path, local_inputs: Mapping[str, str], overrides: Mappi
 
 
 def sweep_of(
-    data: dict[str, Any], path: Path, local_inputs: Mapping[str, str], overrides: Mapping[str, Any]
+    data: dict[str, Any],
+    path: Path,
+    local_inputs: Mapping[str, str],
+    overrides: Mapping[str, Any],
+    *,
+    is_file: bool = True,
 ) -> SweepSpec:
-    """Return what a mapping with the keys of a sweep file specifies; `path` is the file that it stands in."""
+    """Return what a mapping with the keys of a sweep file specifies; `path` is the file that it stands in.
+
+    `is_file` is False for a job that was described in Python: expressions may be serialised lists, a choice may hold
+    None and repeat itself, exponents in [0, 1] get a warning, and without ``code`` a run has no code.
+    """
     mapping(data, "", schema.SWEEP_KEYS)
     folder = Path(os.path.abspath(path)).parent
     warnings: list[str] = []
@@ -128,7 +137,11 @@ def sweep_of(
     sampler, sampler_seed, log_base = schema.read_sampling(
         required(data, "sampling_algorithm", "", "write random, grid or bayesian")
     )
-    space = read_space(required(data, "search_space", "", "declare the parameters to search"), log_base=log_base)
+    space = read_space(
+        required(data, "search_space", "", "declare the parameters to search"),
+        log_base=log_base,
+        warnings=None if is_file else warnings,
+    )
     if sampler["type"] == "grid":
         check_grid(space)
     metric, goal = schema.read_objective(required(data, "objective", "", "write goal and primary_metric"))
@@ -140,6 +153,8 @@ def sweep_of(
     execution = read_execution(
         trial, data, folder, searched=space, shell=block.get("shell", "auto"), given=local_inputs, warnings=warnings
     )
+    if not is_file and isinstance(trial, dict) and trial.get("code") is None:
+        execution["code"] = None
 
     seed = chosen_seed(sampler_seed, block.pop("seed", None), overrides.get("seed"))
     limits, block = apply_overrides(limits, block, overrides)

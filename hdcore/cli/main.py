@@ -30,6 +30,7 @@ _COMMANDS = {
     "export": ("hdcore.cli.export", "Write the runs of a sweep as CSV, JSON or Parquet."),
     "import": ("hdcore.cli.importing", "Store a CSV file, an Optuna study or an MLflow experiment as a sweep."),
     "validate": ("hdcore.cli.validate", "Check a sweep file; nothing is run or created."),
+    "azure": ("hdcore.cli.azure", "Run a script or notebook that was written for Azure ML."),
     "ui": ("hdcore.cli.ui", "Show the sweeps in a browser."),
     "devices": ("hdcore.cli.devices", "List the GPUs and CPUs that runs can use."),
 }

@@ -101,7 +101,7 @@ def run_command(
     from hdcore.store import find_root
     from hdcore.sweep import check_runnable, create_sweep, local_executor, new_sweep_id
 
-    _check_target(target)
+    check_target(target)
     where = find_root(root)
     overrides = {
         "name": name,
@@ -123,8 +123,8 @@ def run_command(
             from hdcore.cli.pipeline import run_pipeline
 
             drive = partial(drive_here, slots=max_concurrent, gpus=gpus, no_live=no_live, strict=strict, root=where)
-            return run_pipeline(where, target, _parse_inputs(inputs), overrides, gpus, drive, as_json=as_json)
-        spec = load_sweep(target, inputs=_parse_inputs(inputs), overrides=overrides)
+            return run_pipeline(where, target, parse_inputs(inputs), overrides, gpus, drive, as_json=as_json)
+        spec = load_sweep(target, inputs=parse_inputs(inputs), overrides=overrides)
         has_name = name is not None or "name" in read_file(target)
     else:
         if inputs:
@@ -310,7 +310,7 @@ def _view(no_live: bool, as_json: bool) -> Progress:
     return LiveView()
 
 
-def _check_target(target: Path) -> None:
+def check_target(target: Path) -> None:
     """Refuse what is no file before anything else is said about it."""
     source = str(target)
     if not os.path.lexists(target):
@@ -346,12 +346,13 @@ def _is_lower_better(metric: str) -> bool:
     return any(word in _LOWER_IS_BETTER or word.endswith("loss") for word in words)
 
 
-def _parse_inputs(inputs: tuple[str, ...]) -> dict[str, str]:
+def parse_inputs(inputs: tuple[str, ...]) -> dict[str, str]:
+    """Return ``--input NAME=PATH`` as a dictionary."""
     found = {}
     for item in inputs:
         name, equals, path = item.partition("=")
         if not name or not equals:
-            raise InputError(f"is {item!r}; write NAME=PATH", source="run", field="--input")
+            raise InputError(f"is {item!r}; write NAME=PATH", field="--input")
         found[name] = path
     return found
 

@@ -65,6 +65,15 @@ class Dataset:
         """
         found = dict(workspace._kept("datasets")).get(name)
         versions = (found or {}).get("versions") or []
+        from hdcore.azure.settings import given_path
+
+        given = None if versions else given_path(name)
+        if given is not None:
+            is_table = given.lower().endswith((".csv", ".tsv", ".parquet", ".jsonl"))
+            form = "parquet" if given.lower().endswith(".parquet") else "json" if given.endswith("l") else "delimited"
+            made = TabularDataset([given], {"form": form}) if is_table else FileDataset([given])
+            made.name, made._workspace = name, workspace
+            return made
         if not versions:
             names = ", ".join(repr(other) for other, _ in workspace._kept("datasets"))
             raise DatasetValidationError(
@@ -402,7 +411,15 @@ def _paths(path: Any) -> tuple[list[str], Any]:
     if isinstance(path, (str, os.PathLike)):
         text = os.fspath(path)
         if "://" in text and not text.startswith("file://"):
-            raise DatasetValidationError(f"{text} is not on this machine; download it and give the local path")
+            from hdcore.azure.settings import given_path
+
+            given = given_path(text)
+            if given is None:
+                name = text.rstrip("/").rpartition("/")[2].partition(".")[0] or "NAME"
+                raise DatasetValidationError(
+                    f"{text} is not on this machine; give a local copy, a path here or hdcore azure --input {name}=PATH"
+                )
+            text = given
         return [os.path.abspath(os.path.expanduser(text.removeprefix("file://")))], None
     raise DatasetValidationError(f"a dataset of {path!r} cannot be made; give a path, or (datastore, path)")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hdcore.errors import HdcoreError
+from hdcore.errors import HdcoreError, OutOfScopeError
 
 
 class AzureMLException(HdcoreError):  # noqa: N818 - Azure's name
@@ -93,7 +93,7 @@ class TrainingException(AzureMLException):
     exit_code = 2
 
 
-class WebserviceException(AzureMLException):
+class WebserviceException(AzureMLException, OutOfScopeError):  # noqa: N818 - Azure's name
     """Deployment, which has no local meaning."""
 
 

@@ -174,6 +174,7 @@ def _start(
 def _specification(workspace: Workspace, experiment: Experiment, trial: Trial, space: Mapping[str, Any]) -> SweepSpec:
     """Return the specification of everything but the search."""
     from hdcore.azure.load import legal_name
+    from hdcore.azure.settings import engine_block
     from hdcore.command import Command
 
     code = os.path.abspath(trial.source_directory)
@@ -220,7 +221,7 @@ def _specification(workspace: Workspace, experiment: Experiment, trial: Trial, s
         code=code,
         outputs=arguments.outputs,
         environment=environment,
-        gpus_per_run=1 if trial.wants_gpu and has_gpus() else 0,
+        gpus_per_run=engine_block().get("gpus_per_run", 1 if trial.wants_gpu and has_gpus() else 0),
         experiment_name=experiment.name,
         display_name=experiment.name,
         warnings=_what_is_not_done(trial),

@@ -26,6 +26,7 @@ from typing import Any
 from hdcore.command import Command, as_argument, plain
 from hdcore.errors import ExecutorError, StoreError
 from hdcore.records import Launch, SweepSpec
+from hdcore.standins import with_standins
 from hdcore.tracking.journal import journal_name
 from hdcore.typing import Configuration
 from hdcore.workspace.mlflow import lead_mlflow_here, name_mlflow_run
@@ -168,6 +169,7 @@ def shared_environment(spec: SweepSpec, inherited: Mapping[str, str] | None = No
     """Return what the environments of all runs of a sweep have in common."""
     environment = {**_inherit(os.environ if inherited is None else inherited), **spec.environment}
     lead_mlflow_here(environment, spec.environment)
+    environment["PYTHONPATH"] = with_standins(environment.get("PYTHONPATH"))
     return environment
 
 

@@ -106,7 +106,7 @@ scalars = st.dictionaries(names, texts, max_size=2)
 
 
 @st.composite
-def specs(draw: st.DrawFn, folder: str = "/work") -> SweepSpec:
+def specs(draw: st.DrawFn, folder: str = "/code") -> SweepSpec:
     space = draw(st.dictionaries(names, expressions, min_size=1, max_size=4))
     inputs = draw(st.dictionaries(names, st.booleans() | numbers | texts, max_size=2))
     outputs = draw(st.sets(names, max_size=2))

@@ -1,0 +1,1 @@
+"""Notebooks as programs: read, and run cell by cell."""
