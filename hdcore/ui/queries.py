@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hdcore.document import best_run, display_time, is_driven, list_entry, run_entry, so_far, sweep_head
+from hdcore.document import best_run, display_time, is_driven, list_entry, origins, run_entry, so_far, sweep_head
 from hdcore.errors import InputError
 from hdcore.store import StoreReader, list_sweeps, run_folder
 from hdcore.store.thin import extremes
@@ -47,6 +47,7 @@ def head(reader: StoreReader) -> dict[str, Any]:
     document["best_run"] = None if best is None else best.number
     document["best_value"] = None if best is None else best.value
     document["space"] = sweep.spec.space
+    document |= origins(reader, sweep)
     return document
 
 
@@ -71,7 +72,6 @@ def run_page(reader: StoreReader, number: int) -> dict[str, Any]:
         summaries, notes = reader.summaries(number), reader.notes(number)
     entry = run_entry(so_far(run, sweep.spec.goal), sweep.sweep_id, driven=is_driven(reader))
     entry["exit_code"], entry["signal"] = run.exit_code, run.signal
-    entry["refused_report_lines"], entry["log_dropped_bytes"] = run.dropped, run.log_dropped_bytes
     entry["metrics"] = {
         found.name: {"count": found.count, "last": found.last, "lowest": found.lowest, "highest": found.highest}
         for found in summaries

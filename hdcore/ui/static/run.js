@@ -81,7 +81,7 @@ function showFacts(node, name, run) {
       fact("devices", run.devices.join(", ")),
       fact("exit code", run.exit_code ? String(run.exit_code) : null),
       fact("signal", run.signal),
-      fact("report lines refused", run.refused_report_lines ? String(run.refused_report_lines) : null),
+      fact("report lines refused", run.dropped_reports ? String(run.dropped_reports) : null),
     ),
     el("h2", {}, "Configuration"),
     el("dl", { class: "facts" }, Object.entries(flat(run.configuration)).flatMap(([key, value]) => [el("dt", {}, key), el("dd", {}, exact(value))])),

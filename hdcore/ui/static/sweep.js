@@ -115,6 +115,9 @@ function showHead(node, model) {
           el("span", { class: "configuration" }, configurationWords(best.flat)),
         )
       : null,
+    head.resume_from.length
+      ? el("p", { class: "quiet" }, "starts from ", head.resume_from.map(({ name, kept, runs }) => `${kept} of ${runs} runs of ${name}`).join(", "))
+      : null,
     el("p", { class: "quiet" }, `created ${clock(head.created)}${head.ended ? `, ended ${clock(head.ended)}` : ""}`),
   );
 }
