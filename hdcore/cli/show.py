@@ -130,10 +130,13 @@ def _show_sweep(reader: StoreReader, most: int | None) -> None:
     spec = sweep.spec
     head = sweep_head(sweep, driven=driven)
     reason = f", {printable(sweep.reason)}" if sweep.reason else ""
+    how = f"go on with `hdcore resume {spec.name}`"
+    if spec.function:  # it is not stored
+        how = f"run the program again, with name={spec.name!r}, to go on with it"
     if sweep.status is RunStatus.RUNNING and not driven:
-        reason = f", its driver is gone; go on with `hdcore resume {spec.name}`"
+        reason = f", its driver is gone; {how}"
     elif sweep.status is RunStatus.QUEUED:
-        reason += f"; go on with `hdcore resume {spec.name}`"
+        reason += f"; {how}"
     write(f"{spec.name}  {head['status']}{reason}")
     cost_s = sweep.sampler_s_per_run
     about = [
@@ -150,6 +153,10 @@ def _show_sweep(reader: StoreReader, most: int | None) -> None:
     if best is not None:
         state = "" if best.status.is_terminal else f" ({present_status(best.status, driven).lower()})"
         write(f"best {shown(best.value, 6)} by run {best.number}{state}  {configuration_line(best.configuration)}")
+    failed = [run for run in runs if run.status is RunStatus.FAILED]
+    if failed:
+        others = f"; {len(failed) - 1} more failed" if len(failed) > 1 else ""
+        write(f"failed run {failed[-1].number}: {printable(failed[-1].reason or 'no reason is known')}{others}")
     rows, scale = _rows(reader, runs, most, driven)
     if rows:
         from hdcore.views.table import run_table
