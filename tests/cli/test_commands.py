@@ -346,6 +346,17 @@ def test_validate_notes_a_script_that_is_not_in_the_code_folder(place: Path) -> 
     assert "note: trial.command: 'tain.py' is not in the code folder; did you mean 'train.py'?" in done.stdout
 
 
+def test_run_warns_of_a_script_that_is_not_in_the_code_folder(place: Path) -> None:
+    path = sweep_file(place, runs=1)
+    path.write_text(path.read_text().replace("train.py", "tain.py"))
+    done = call(place, "run", str(path))
+    assert done.returncode == 1
+    assert "warning: trial.command: 'tain.py' is not in the code folder" in done.stderr
+    shown = call(place, "show", "s").stdout
+    assert "\nfailed run 0: exit code 2: " in shown
+    assert "tain.py" in shown
+
+
 def test_a_name_in_use_is_refused_with_a_hint(place: Path) -> None:
     path = sweep_file(place, runs=1)
     assert call(place, "run", str(path)).returncode == 0
