@@ -224,7 +224,8 @@ def test_show_best_list_and_summary_agree_while_runs_are_in_flight_and_when_they
 def test_nothing_reported_is_told_with_yet_only_while_the_sweep_goes_on(place: Path) -> None:
     assert call(place, "run", str(sweep_file(place, "--name other", runs=1))).returncode == 0
     done = call(place, "best", "s")
-    one_line(done, 2, "no run reported a finite 'loss'")
+    one_line(done, 2, "no run reported a finite 'loss'; run 0 reported 'other'")
+    assert "\nno run reported a finite 'loss'; run 0 reported 'other'\n" in call(place, "show", "s").stdout
     assert "yet" not in done.stderr
 
 
