@@ -293,6 +293,11 @@ def test_wrong_input_is_one_line_and_makes_nothing(place: Path) -> None:
     assert not (place / ".hdcore").exists()
 
 
+def test_a_gpu_that_is_not_there_makes_nothing_also_where_no_run_asks_for_one(place: Path) -> None:
+    one_line(call(place, "run", str(sweep_file(place)), "--gpus", "99"), 2, "--gpus: no GPU '99'")
+    assert not (place / ".hdcore").exists()
+
+
 def test_the_command_alone_prints_its_help(place: Path) -> None:
     done = call(place)
     assert done.returncode in (0, 2)
