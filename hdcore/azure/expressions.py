@@ -170,6 +170,8 @@ class _Reader:
         if "uniform" in kind:
             if first > second or (first == second and not is_log):
                 remedy = "swap them" if first > second else "use a choice of one value for a constant"
+                if is_log and second <= 0 < first:  # a value beside an exponent
+                    remedy = f"both are exponents, write {math.log(first, self._log_base or math.e):.6g} for {first:g}"
                 self._fail(f"has min_value {first:g} and max_value {second:g}; {remedy}")
             if kind == "loguniform" and self._log_base is None and 0 <= first < second <= 1:
                 doubt = (

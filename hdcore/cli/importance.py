@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hdcore.cli.common import common_options, json_option, open_reader, write
+from hdcore.errors import InputError
 
 _WIDTH = 30
 _FEW = 5
@@ -39,6 +40,8 @@ def importance_command(name: str, top: float, as_json: bool, root: Path | None) 
         document = {"runs": found.n_runs, "good_runs": found.n_good, "target_quantile": top, "importance": found.shares}
         write(to_json_text(document))
         return
+    if not found.n_runs:
+        raise InputError("no run has a finite value of the primary metric, so that none is good", source=found.sweep)
     write(f"{found.sweep}: what tells the best {plural(found.n_good, 'run')} from all {found.n_runs}")
     width = max((len(printable(parameter)) for parameter in found.shares), default=0)
     longest = max(found.shares.values(), default=0.0) or 1.0

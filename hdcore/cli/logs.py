@@ -50,11 +50,19 @@ def logs_command(name: str, run: int, follow: bool, stream: str | None, root: Pa
                     tail.copy(out)
                 out.flush()
                 if ended:
+                    if not follow and not any(tail.wrote for tail in tails):
+                        _say_empty(run, stream)
                     return
                 time.sleep(_LOOK_S)
         finally:
             for tail in tails:
                 tail.close()
+
+
+def _say_empty(run: int, stream: str | None) -> None:
+    """Say to a person that the silence is the run's; what is piped on stays as it is."""
+    if is_terminal():
+        print(f"run {run} wrote nothing" + (f" to {stream}" if stream else ""), file=sys.stderr)
 
 
 def _has_ended(reader: StoreReader, number: int) -> bool:
@@ -69,6 +77,7 @@ class _Tail:
         self._path = path
         self._file: BinaryIO | None = None
         self._for_people = is_terminal()
+        self.wrote = False
         self._decoder = getincrementaldecoder("utf-8")("replace")
 
     def exists(self) -> bool:
@@ -95,6 +104,7 @@ class _Tail:
     def _pass_on(self, out: BinaryIO) -> None:
         assert self._file is not None
         while chunk := self._file.read(_CHUNK):
+            self.wrote = True
             out.write(printable_text(self._decoder.decode(chunk)).encode() if self._for_people else chunk)
 
     def _was_replaced(self) -> bool:

@@ -155,7 +155,7 @@ def describe(error: Exception) -> tuple[int, str]:
         command = "" if error.ctx is None else error.ctx.command_path.removeprefix("hdcore").strip()
         message = error.format_message().replace("\n", " ").rstrip(".")
         if isinstance(error, click.NoSuchOption) and command == "run":
-            message = f"{message.rstrip('?')}; arguments of the script go after --"
+            message = f"{message}{'' if message.endswith('?') else ';'} arguments of the script go after --"
         hint = f"see `hdcore {command} --help`" if command else "see `hdcore --help`"
         return 2, f"{command}: {message}; {hint}" if command else f"{message}; {hint}"
     if isinstance(error, click.ClickException):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hdcore.views.progress import Progress
 
 _SWEEP_FILES = (".yml", ".yaml", ".json")
+_SLOTS_HELP = "Runs at a time [default: what the sweep says, else as the CPUs allow]."
 _LOWER_IS_BETTER = frozenset(("loss", "error", "err", "mse", "mae", "rmse", "nll", "perplexity"))
 
 
@@ -33,7 +34,7 @@ def _driving_options(function: Any) -> Any:
         click.option("--strict", is_flag=True, help="Exit with 1 if any run failed."),
         click.option("--no-live", is_flag=True, help="Plain lines instead of the live table."),
         click.option("--gpus", metavar="LIST|none", help="Indices or UUIDs of the GPUs that runs may use, or none."),
-        click.option("--max-concurrent", "-j", type=click.IntRange(min=1), metavar="N", help="Runs at a time."),
+        click.option("--max-concurrent", "-j", type=click.IntRange(min=1), metavar="N", help=_SLOTS_HELP),
     ):
         function = option(function)
     return function
@@ -98,6 +99,7 @@ def run_command(
     """
     from hdcore.azure import is_pipeline, load_sweep, missing_here, spec_from_script
     from hdcore.azure.reader import read_file
+    from hdcore.cli.validate import missing_script
     from hdcore.store import find_root
     from hdcore.sweep import check_runnable, create_sweep, local_executor, new_sweep_id
 
@@ -151,6 +153,8 @@ def run_command(
         raise
     for warning in spec.warnings:
         warn(warning)
+    for note in missing_script(spec):
+        warn(note)
     _check_writable(where)
     sweep_id = new_sweep_id()
     local = None

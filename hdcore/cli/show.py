@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from hdcore.views.sparkline import Scale
 
 _ROWS = 20
+_NAMES = 8
 _CURVE_POINTS = 64
 
 
@@ -103,11 +104,7 @@ def best_command(name: str, as_json: bool, root: Path | None) -> None:
         sweep, driven = reader.sweep(), is_driven(reader)
         best = best_run(reader, sweep)
         if best is None:
-            told = f"a finite {sweep.spec.metric!r}"
-            is_over = sweep.status.is_terminal
-            raise InputError(
-                f"no run reported {told}" if is_over else f"no run has reported {told} yet", source=sweep.name
-            )
+            raise InputError(_no_best(reader, sweep, reader.runs()), source=sweep.name)
         folder = reader.folder / "runs" / f"{best.number:04d}"
         if as_json:
             entry = run_entry(best, sweep.sweep_id, driven=driven)
@@ -122,6 +119,16 @@ def best_command(name: str, as_json: bool, root: Path | None) -> None:
         write(f"  folder {folder}")
 
 
+def _no_best(reader: StoreReader, sweep: StoredSweep, runs: Sequence[StoredRun]) -> str:
+    """Say that no run has a value, and what the last one that completed reported instead."""
+    metric = sweep.spec.metric
+    is_over = sweep.status.is_terminal
+    told = f"no run reported a finite {metric!r}" if is_over else f"no run has reported a finite {metric!r} yet"
+    last = next((run for run in reversed(runs) if run.status is RunStatus.COMPLETED), None)
+    others = [] if last is None else [repr(s.name) for s in reader.summaries(last.number) if s.name != metric]
+    return f"{told}; run {last.number} reported {', '.join(others[:_NAMES])}" if last and others else told
+
+
 def _show_sweep(reader: StoreReader, most: int | None) -> None:
     from hdcore.views.progress import policy_line
 
@@ -130,10 +137,13 @@ def _show_sweep(reader: StoreReader, most: int | None) -> None:
     spec = sweep.spec
     head = sweep_head(sweep, driven=driven)
     reason = f", {printable(sweep.reason)}" if sweep.reason else ""
+    how = f"go on with `hdcore resume {spec.name}`"
+    if spec.function:  # it is not stored
+        how = f"run the program again, with name={spec.name!r}, to go on with it"
     if sweep.status is RunStatus.RUNNING and not driven:
-        reason = f", its driver is gone; go on with `hdcore resume {spec.name}`"
+        reason = f", its driver is gone; {how}"
     elif sweep.status is RunStatus.QUEUED:
-        reason += f"; go on with `hdcore resume {spec.name}`"
+        reason += f"; {how}"
     write(f"{spec.name}  {head['status']}{reason}")
     cost_s = sweep.sampler_s_per_run
     about = [
@@ -150,6 +160,12 @@ def _show_sweep(reader: StoreReader, most: int | None) -> None:
     if best is not None:
         state = "" if best.status.is_terminal else f" ({present_status(best.status, driven).lower()})"
         write(f"best {shown(best.value, 6)} by run {best.number}{state}  {configuration_line(best.configuration)}")
+    elif spec.metric and any(run.status is RunStatus.COMPLETED for run in runs):
+        write(printable(_no_best(reader, sweep, runs)))
+    failed = [run for run in runs if run.status is RunStatus.FAILED]
+    if failed:
+        others = f"; {len(failed) - 1} more failed" if len(failed) > 1 else ""
+        write(f"failed run {failed[-1].number}: {printable(failed[-1].reason or 'no reason is known')}{others}")
     rows, scale = _rows(reader, runs, most, driven)
     if rows:
         from hdcore.views.table import run_table

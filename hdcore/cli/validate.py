@@ -39,7 +39,7 @@ def validate_command(sweep_file: Path, as_json: bool) -> None:
         return
     spec = load_sweep(sweep_file)
     size = SearchSpace(spec.space).size
-    notes = [*spec.warnings, *(describe(error)[1] for error in missing_here(spec)), *_missing_script(spec)]
+    notes = [*spec.warnings, *(describe(error)[1] for error in missing_here(spec)), *missing_script(spec)]
     if as_json:
         from hdcore.document import to_json_text
 
@@ -56,7 +56,7 @@ def validate_command(sweep_file: Path, as_json: bool) -> None:
         write(f"note: {printable(note)}")
 
 
-def _missing_script(spec: SweepSpec) -> list[str]:
+def missing_script(spec: SweepSpec) -> list[str]:
     """Note that the command is ``python FILE …`` and FILE is not in the code folder, if that folder is here."""
     words = spec.command.split()
     if len(words) < 2 or spec.code is None or not os.path.isdir(spec.code) or not _PYTHON.fullmatch(words[0]):

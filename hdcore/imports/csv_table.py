@@ -19,6 +19,7 @@ PREFIXES = ("parameter.", "params.", "params_", "param.", "config/", "config.")
 """How `hdcore export`, MLflow, Optuna and others mark columns of parameters."""
 
 _METRIC_COLUMNS = ("{0}", "metrics.{0}", "metric.{0}.best", "metric.{0}", "metrics_{0}")
+_METRIC_PREFIXES = ("metrics.", "metric.", "metrics_")
 _VALUE_COLUMNS = ("value", "value_0", "values_0")
 _STATUS_COLUMNS = ("status", "state")
 _STATUS = {
@@ -129,7 +130,8 @@ def _parameters(header: Sequence[str], space: Mapping[str, Any] | None) -> dict[
 def _value_column(header: Sequence[str], metric: str) -> str:
     candidates = [*(form.format(metric) for form in _METRIC_COLUMNS), *_VALUE_COLUMNS]
     found = next((name for name in candidates if name in header), None)
-    if found is None:
+    others = any(name.startswith(_METRIC_PREFIXES) for name in header)  # the plain value is of one of these
+    if found is None or (others and found in _VALUE_COLUMNS and metric != found):
         raise InputError(f"no column is named after {metric!r}; name one: {_listing(header)}", field="--value")
     return found
 

@@ -62,7 +62,7 @@ def check_runnable(spec: SweepSpec, gpus: str | None = None) -> None:
     if spec.executor != "local":
         raise InputError(f"{spec.executor!r} is not available here; use 'local'", field="hdcore.executor")
     Optimizer(spec.space, sampler=spec.sampler, goal=spec.goal, policy=spec.policy, seed=spec.seed)
-    if spec.gpus_per_run:
+    if spec.gpus_per_run or gpus is not None:  # a list is checked also where no run asks for one
         from hdcore.executors.devices import Devices
 
         wanted = spec.gpus_per_run if isinstance(spec.gpus_per_run, int | float) else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -82,6 +83,7 @@ def tune(
     optimizer = Optimizer(space, sampler=sampler, goal=goal, policy=policy, seed=seed)
     if max_runs < 1:
         raise InputError(f"max_runs is {max_runs}; give 1 or more", field="max_runs")
+    _check_takes_run(function)
     where = find_root(root)
     called = getattr(function, "__qualname__", type(function).__name__)
     spec = SweepSpec(
@@ -124,6 +126,18 @@ def tune(
     with store:
         drive_watched(store, executor, None, progress=progress)
         return Sweep(store.folder, function=_reporting(function, metric))
+
+
+def _check_takes_run(function: Callable[..., Any]) -> None:
+    """Refuse a function that cannot be called as the runs call it, before the first of them fails."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # a built-in one does not say
+        return
+    try:
+        signature.bind({}, None)
+    except TypeError as error:
+        raise InputError(f"is called as function(configuration, run): {error}", field="function") from None
 
 
 def _names(names: str | Sequence[str]) -> tuple[str, ...]:

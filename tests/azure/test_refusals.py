@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hdcore.azure import load_sweep, missing_here
+from hdcore.azure.expressions import read_space
 from hdcore.errors import InputError
 
 GOOD: dict[str, Any] = {
@@ -111,6 +112,7 @@ DAMAGES: dict[str, list[tuple[str, Any, str | None]]] = {
         (*parameter(type="loguniform", min_value=0, max_value=1), None),
         (*parameter(type="loguniform", min_value=0.001, max_value=0.1), None),
         (*parameter(type="loguniform", min_value=-1, max_value=-6), None),
+        (*parameter(type="loguniform", min_value=1e-5, max_value=-2), None),
         (*parameter(type="loguniform", min_value=1, max_value=1000), None),
         (*parameter(type="qloguniform", min_value=0, max_value=5, q=0), None),
         (*parameter(type="quniform", min_value=0, max_value=1, q=1e-320), None),
@@ -410,3 +412,11 @@ def test_random_damage_is_refused_with_an_input_error_or_harmless(seed, tmp_path
         missing_here(load_sweep(path))
     except InputError as error:
         assert_one_line(error, "fuzz.yml")
+
+
+def test_a_value_beside_an_exponent_is_told_as_its_exponent() -> None:
+    space = {"lr": {"type": "loguniform", "min_value": 1e-5, "max_value": -2}}
+    with pytest.raises(InputError, match=r"both are exponents, write -11\.5129 for 1e-05"):
+        read_space(space)
+    with pytest.raises(InputError, match="both are exponents, write -5 for 1e-05"):
+        read_space(space, log_base=10)

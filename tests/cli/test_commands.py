@@ -224,7 +224,8 @@ def test_show_best_list_and_summary_agree_while_runs_are_in_flight_and_when_they
 def test_nothing_reported_is_told_with_yet_only_while_the_sweep_goes_on(place: Path) -> None:
     assert call(place, "run", str(sweep_file(place, "--name other", runs=1))).returncode == 0
     done = call(place, "best", "s")
-    one_line(done, 2, "no run reported a finite 'loss'")
+    one_line(done, 2, "no run reported a finite 'loss'; run 0 reported 'other'")
+    assert "\nno run reported a finite 'loss'; run 0 reported 'other'\n" in call(place, "show", "s").stdout
     assert "yet" not in done.stderr
 
 
@@ -292,6 +293,11 @@ def test_wrong_input_is_one_line_and_makes_nothing(place: Path) -> None:
     assert not (place / ".hdcore").exists()
 
 
+def test_a_gpu_that_is_not_there_makes_nothing_also_where_no_run_asks_for_one(place: Path) -> None:
+    one_line(call(place, "run", str(sweep_file(place)), "--gpus", "99"), 2, "--gpus: no GPU '99'")
+    assert not (place / ".hdcore").exists()
+
+
 def test_the_command_alone_prints_its_help(place: Path) -> None:
     done = call(place)
     assert done.returncode in (0, 2)
@@ -344,6 +350,17 @@ def test_validate_notes_a_script_that_is_not_in_the_code_folder(place: Path) -> 
     done = call(place, "validate", str(path))
     assert done.returncode == 0
     assert "note: trial.command: 'tain.py' is not in the code folder; did you mean 'train.py'?" in done.stdout
+
+
+def test_run_warns_of_a_script_that_is_not_in_the_code_folder(place: Path) -> None:
+    path = sweep_file(place, runs=1)
+    path.write_text(path.read_text().replace("train.py", "tain.py"))
+    done = call(place, "run", str(path))
+    assert done.returncode == 1
+    assert "warning: trial.command: 'tain.py' is not in the code folder" in done.stderr
+    shown = call(place, "show", "s").stdout
+    assert "\nfailed run 0: exit code 2: " in shown
+    assert "tain.py" in shown
 
 
 def test_a_name_in_use_is_refused_with_a_hint(place: Path) -> None:

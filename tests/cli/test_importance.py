@@ -55,6 +55,17 @@ def test_a_sweep_of_few_runs_says_that_it_is_mostly_chance(tmp_path: Path, capsy
     assert "mostly chance" in capsys.readouterr().out
 
 
+def test_a_sweep_without_values_has_no_importance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tmp_path / "root"
+
+    def train(configuration: dict[str, Any], run: Any) -> None:
+        pass
+
+    hd.tune(train, {"x": hd.uniform(0, 1)}, metric="value", max_runs=1, root=root, name="none")
+    assert run_command_line(["importance", "none", "--root", str(root)]) == 2
+    assert "no run has a finite value" in capsys.readouterr().err
+
+
 def test_a_share_that_cannot_be_is_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command_line(["importance", "one", "--top", "1.5", "--root", str(root)]) == 2
     assert "--top" in capsys.readouterr().err

@@ -18,6 +18,7 @@ from cli.vt import Terminal
 from driver.scripted import Play, ScriptedExecutor
 
 import hdcore as hd
+from hdcore.cli.main import run_command_line
 from hdcore.errors import InputError, RefusedError, StateError
 from hdcore.records import Limits, MetricRow, Reports, SweepSpec
 from hdcore.store import Store
@@ -178,6 +179,8 @@ def test_wrong_arguments_make_nothing(root: Path) -> None:
     for wrong in ({"goal": "up"}, {"max_runs": 0}, {"sampler": "grid"}, {"policy": "median:delay=x"}, {"name": "../x"}):
         with pytest.raises(InputError):
             tune(root, **wrong)
+    with pytest.raises(InputError, match=r"function\(configuration, run\): too many positional arguments"):
+        tune(root, lambda configuration: 1.0)
     assert not root.exists()
     with pytest.raises(InputError):
         hd.open_sweep("nothing", root)
@@ -220,7 +223,7 @@ def test_the_command_line_does_not_resume_a_function_and_changes_nothing(root: P
     assert [run["status"] for run in sweep.runs] == ["Completed"] * 3
 
 
-def test_ctrl_c_says_to_run_the_program_again(root: Path) -> None:
+def test_ctrl_c_says_to_run_the_program_again(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     driver = os.getpid()
 
     def interrupts(configuration: dict[str, Any], run: Any) -> None:
@@ -229,3 +232,6 @@ def test_ctrl_c_says_to_run_the_program_again(root: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt, match="run the program again, with name='mine'"):
         tune(root, interrupts, name="mine", max_concurrent=1)
+    assert run_command_line(["show", "mine", "--root", str(root)]) == 0
+    head = capsys.readouterr().out.splitlines()[0]
+    assert head == "mine  Queued, stopped by SIGINT; run the program again, with name='mine', to go on with it"

@@ -92,6 +92,7 @@ def test_rows_that_name_their_run_are_its_reports(place: Path) -> None:
     [
         ("a,b\n1,2\n", {}, "no column is marked as a parameter.*a, b"),
         ("params.a,b\n1,2\n", {}, "no column is named after 'acc'"),
+        ("params.a,value,metric.loss.best\n1,2,2\n", {}, "no column is named after 'acc'"),
         ("params.a,acc\n1,2,3\n", {}, "row 2 has 3 cells"),
         ("params.a,acc\n1,good\n", {}, "row 2 has 'good' where the metric belongs"),
         ("params.a,acc\n", {}, "has no rows"),
