@@ -56,7 +56,9 @@ class Batch:
         self.has_failed = False
         self._live = live
         self._statements: list[tuple[str, Sequence[Any]]] = []
-        self._always_sync = always_sync
+        # A store that was made on a network file system and moved has no WAL, wherever it is now.
+        mode = self.connection.execute("PRAGMA journal_mode").fetchone()[0]
+        self._always_sync = always_sync or mode != "wal"
         self._level = ""
         self._syncer = Syncer(folder / f"{DATABASE_NAME}-wal")
         self._is_broken = False
@@ -210,6 +212,7 @@ class Batch:
         """
         if self._is_closed or self.is_of_parent:
             return
+        had_failed = self.has_failed
         try:
             self._syncer.close()
             if not self._is_broken:
@@ -218,7 +221,7 @@ class Batch:
                     self.connection.execute(f"PRAGMA busy_timeout={int(_CLOSING_TIMEOUT_S * 1000)}")
                     self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except StoreError:
-            if not self.has_failed:
+            if not had_failed:
                 raise
         finally:
             self._is_closed = True

@@ -363,6 +363,47 @@ def test_a_sync_that_fails_ends_the_sweep_with_one_line_and_is_never_tried_again
         assert [run.status for run in again.runs()] == ["Completed", "Queued"]
 
 
+def test_a_sync_that_fails_while_the_store_is_closed_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_fail = threading.Event()
+
+    def fdatasync(fd: int) -> None:
+        may_fail.wait(30.0)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    add(store, 1)
+    start(store, 0)
+    store.finish_run(0, RunStatus.COMPLETED, at=1.0)
+    store.set_sweep(RunStatus.QUEUED, "stopped", 2.0)
+    wait = store._batch._syncer.wait
+
+    def wait_and_fail() -> None:
+        may_fail.set()
+        wait()
+
+    monkeypatch.setattr(store._batch._syncer, "wait", wait_and_fail)
+    with pytest.raises(StoreError, match=r"the disk failed \(Input/output error\)"):
+        store.close()
+
+
+def test_a_store_that_was_moved_from_a_network_file_system_goes_on_without_a_wal(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as there:
+        there.setattr("hdcore.store.sqlite.is_network", lambda folder: True)
+        with Store.create(root, make_spec(), sweep_id="HD_s1") as store:
+            add(store, 1)
+    with Store.open(root, "s1") as store:
+        start(store, 0)
+        seen: list[str] = []
+        store._connection.set_trace_callback(seen.append)
+        store.finish_run(0, RunStatus.COMPLETED, at=1.0)
+        store._connection.set_trace_callback(None)
+        assert seen[-1] == "COMMIT"
+        assert store._connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+        assert store.runs()[0].status is RunStatus.COMPLETED
+
+
 def test_a_curve_of_many_pieces_is_whole(store: Store, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hdcore.store.batch.PIECE_VALUES", 4)
     add(store, 2)
