@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -18,6 +19,10 @@ import pytest
 from ui.portal import Portal, portal
 
 import hdcore as hd
+from hdcore.records import Limits, SweepSpec
+from hdcore.store import Store
+from hdcore.typing import Goal
+from hdcore.ui.events import events
 
 SECRET = b"nobody may read this"
 HOSTILE = "<img src=x onerror=alert(1)>\x1b[31m"
@@ -32,6 +37,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Path("outputs", "sub").mkdir(parents=True)
         Path("outputs", "sub", "model.txt").write_text("weights")
         Path("outputs", "blob.bin").write_bytes(bytes(range(256)))
+        Path(os.fsdecode(b"outputs/caf\xe9.txt")).write_text("a name that is no UTF-8")
         Path("outputs", "link.txt").symlink_to(top / "secret.txt")
         Path("outputs", "folder").symlink_to(top)
         print("hello", HOSTILE)
@@ -248,6 +254,19 @@ def test_the_token_is_kept_for_the_user_alone_and_is_the_same_next_time(site: Po
     with portal(root) as again:
         assert again.token == site.token
         assert again.port != site.port
+
+
+def test_who_follows_a_sweep_without_runs_is_told_that_there_are_none(tmp_path: Path) -> None:
+    spec = SweepSpec(name="new", space={}, metric="score", goal=Goal.MAXIMIZE, limits=Limits(max_total_runs=2))
+
+    async def first_events(folder: Path) -> list[bytes]:
+        following = events(folder)
+        return [await anext(following), await anext(following)]
+
+    with Store.create(tmp_path / "root", spec, sweep_id="HD_new") as store:
+        head, runs = asyncio.run(asyncio.wait_for(first_events(store.folder), 20.0))
+    assert head.startswith(b"event: head\n")
+    assert runs == b"event: runs\ndata: []\n\n"
 
 
 def test_a_running_sweep_is_followed_and_canceled(tmp_path: Path) -> None:
