@@ -119,6 +119,23 @@ def sweep_head(sweep: StoredSweep, *, driven: bool) -> dict[str, Any]:
     }
 
 
+def sweep_origin(reader: StoreReader, sweep: StoredSweep) -> dict[str, Any]:
+    """Return what a sweep started from: earlier sweeps, and runs that it goes on with."""
+    return {
+        "resume_from": [
+            {
+                "name": parent.name,
+                "runs": parent.total,
+                "kept": parent.kept,
+                "dropped": [{"reason": reason, "runs": count} for reason, count in parent.dropped],
+                "notes": list(parent.notes),
+            }
+            for parent in reader.parents()
+        ],
+        "resume_runs": list(sweep.spec.resume_runs),
+    }
+
+
 def run_entry(run: StoredRun, sweep_id: str, *, driven: bool) -> dict[str, Any]:
     """Return one run without its series."""
     return {
@@ -159,17 +176,7 @@ def sweep_document(reader: StoreReader, *, only_run: int | None = None, points: 
         points = max(THINNED_POINTS.start, min(THINNED_POINTS.stop, THINNED_ROWS // len(runs)))
     document = sweep_head(sweep, driven=driven)
     document["best_run"] = None if best is None else best.number
-    document["resume_from"] = [
-        {
-            "name": parent.name,
-            "runs": parent.total,
-            "kept": parent.kept,
-            "dropped": [{"reason": reason, "runs": count} for reason, count in parent.dropped],
-            "notes": list(parent.notes),
-        }
-        for parent in reader.parents()
-    ]
-    document["resume_runs"] = list(sweep.spec.resume_runs)
+    document.update(sweep_origin(reader, sweep))
     document["runs"] = entries = []
     for run in runs:
         entry = run_entry(so_far(run, sweep.spec.goal), sweep.sweep_id, driven=driven)
