@@ -218,6 +218,24 @@ def test_the_printed_address_turns_into_a_cookie_that_opens_the_page(site: Porta
     assert site.request("GET", f"/?token={site.token}&token=x").status == 401
 
 
+@pytest.mark.parametrize(
+    "other",
+    ["", 'layout={"left": 3}', "options[size]=3", "a name=1", "@x=1", 'x="open', "caf\u00e9=1", "=", "hdcore=1"],
+)
+def test_cookies_of_other_servers_on_the_host_do_not_hide_ours(site: Portal, other: str) -> None:
+    ours = f"hdcore-{site.port}={site.token}"
+    for cookies in (f"{other}; {ours}", f"{ours}; {other}"):
+        assert site.request("GET", "/", ("Cookie", cookies)).status == 200
+    wrong = f"{other}; hdcore-{site.port}={site.token[:-1]}; x{ours}"
+    assert site.request("GET", "/", ("Cookie", wrong)).status == 401
+
+
+def test_the_letters_of_a_host_may_be_small_or_large(site: Portal) -> None:
+    name = f"LocalHost:{site.port}"
+    assert site.request("GET", "/api/sweeps", site.bearer, host=name).status == 200
+    assert site.request("GET", "/api/sweeps", site.bearer, ("Origin", f"http://{site.host}"), host=name).status == 403
+
+
 def test_malformed_requests_neither_get_through_nor_end_it(site: Portal) -> None:
     head = f"Host: {site.host}\r\nAuthorization: Bearer {site.token}\r\nContent-Type: application/json\r\n"
     for data in (
