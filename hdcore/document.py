@@ -119,19 +119,21 @@ def sweep_head(sweep: StoredSweep, *, driven: bool) -> dict[str, Any]:
     }
 
 
-def origins(reader: StoreReader, sweep: StoredSweep) -> dict[str, Any]:
-    """Return what a sweep started from: earlier sweeps, and single runs of them."""
-    parents = [
-        {
-            "name": parent.name,
-            "runs": parent.total,
-            "kept": parent.kept,
-            "dropped": [{"reason": reason, "runs": count} for reason, count in parent.dropped],
-            "notes": list(parent.notes),
-        }
-        for parent in reader.parents()
-    ]
-    return {"resume_from": parents, "resume_runs": list(sweep.spec.resume_runs)}
+def sweep_origin(reader: StoreReader, sweep: StoredSweep) -> dict[str, Any]:
+    """Return what a sweep started from: earlier sweeps, and runs that it goes on with."""
+    return {
+        "resume_from": [
+            {
+                "name": parent.name,
+                "runs": parent.total,
+                "kept": parent.kept,
+                "dropped": [{"reason": reason, "runs": count} for reason, count in parent.dropped],
+                "notes": list(parent.notes),
+            }
+            for parent in reader.parents()
+        ],
+        "resume_runs": list(sweep.spec.resume_runs),
+    }
 
 
 def run_entry(run: StoredRun, sweep_id: str, *, driven: bool) -> dict[str, Any]:
@@ -174,7 +176,7 @@ def sweep_document(reader: StoreReader, *, only_run: int | None = None, points: 
         points = max(THINNED_POINTS.start, min(THINNED_POINTS.stop, THINNED_ROWS // len(runs)))
     document = sweep_head(sweep, driven=driven)
     document["best_run"] = None if best is None else best.number
-    document |= origins(reader, sweep)
+    document.update(sweep_origin(reader, sweep))
     document["runs"] = entries = []
     for run in runs:
         entry = run_entry(so_far(run, sweep.spec.goal), sweep.sweep_id, driven=driven)

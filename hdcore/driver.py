@@ -401,6 +401,9 @@ class _Driver:
             )
         is_excused = event.is_excused and self.last_words is None
         if event.status is RunStatus.FAILED and (is_excused or self._may_retry(number)):
+            if flight.ending == _BY_USER:  # who ends a run does not want another attempt of it
+                self._settle(number, RunStatus.CANCELED, _BY_USER, flight, event)
+                return
             self.failures[number] = self.failures.get(number, 0) + (not is_excused)
             self.optimizer.restart(number)
             self.store.requeue_run(number, event.reason or "failed")

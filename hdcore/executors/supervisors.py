@@ -13,6 +13,7 @@ from hdcore.executors.leftovers import end_leftovers
 from hdcore.executors.oom import OutOfMemoryKills
 from hdcore.executors.places import Place
 from hdcore.executors.protocol import CANCEL, COMMAND, NS, RECORD, Flags, Kind, Notice, NoticeKind, Record
+from hdcore.executors.shortage import LACKING
 from hdcore.executors.spawner import Spawner
 from hdcore.records import Launch, RunEnd
 
@@ -156,6 +157,16 @@ class Supervisors:
         for run in [run for run in self._runs.values() if run.is_lost]:
             self._settle_loss(run)
 
+    def _replace_spawner(self) -> None:
+        """Start another spawner; while the machine lacks what that takes, the next run to be handed over tries again."""
+        try:
+            self._restart_spawner()
+        except OSError as error:
+            if error.errno not in LACKING:
+                raise
+            for run in [run for run in self._runs.values() if run.is_lost]:
+                self._settle_loss(run)
+
     # ---- what comes in
 
     def _on_record(self, run: Live) -> None:
@@ -192,13 +203,13 @@ class Supervisors:
                 self._end(run, outcome.run_end(run.launch, record, reason, self._give_up_s, self._oom.explain))
 
     def _on_notice(self) -> None:
-        while True:
+        while self.spawner.is_open:  # else another one could not be started in this same turn
             try:
                 notice = self.spawner.receive()
             except BlockingIOError:
                 return
             if notice is None:
-                self._restart_spawner()
+                self._replace_spawner()
                 return
             run = self._runs.get(notice.token)
             if run is not None:
@@ -210,7 +221,8 @@ class Supervisors:
         """Decide about a run whose shim has gone: wait for the spawner's word, start it again, or call it failed."""
         if run.end is not None:
             return
-        is_orphaned = run.generation != self.spawner.generation  # its spawner is dead too: nobody will send word
+        # Its spawner is dead too: nobody will send word.
+        is_orphaned = run.generation != self.spawner.generation or not self.spawner.is_open
         if run.loss is None and not is_orphaned:
             return
         if run.loss is not None and run.loss.kind == NoticeKind.FORK_FAILED:

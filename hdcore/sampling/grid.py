@@ -43,7 +43,11 @@ def grid(space: SearchSpace | Mapping[str, Any]) -> Iterator[Configuration]:
 
 
 class GridSampler:
-    """Proposes the configurations of `grid` in order: run i is the i-th."""
+    """Proposes the configurations of `grid` in order, without those that runs of the sweep have already.
+
+    So run i is the i-th, unless the sweep began with runs that were gone on with. What is kept here is derived from the
+    table and only makes that fast.
+    """
 
     name = "grid"
 
@@ -51,13 +55,40 @@ class GridSampler:
         self._counter = Counter(space)
         self._space = space
         self._distinct = list(self._counter.ranks()) if space.encoder.has_overlaps else None
+        self._size = self._counter.size if self._distinct is None else len(self._distinct)
+        self._forget()
 
     def propose(self, table: RunTable, start: int, n: int) -> FloatMatrix:
-        size = self._counter.size if self._distinct is None else len(self._distinct)
-        numbers = range(start, max(start, min(start + n, size)))
+        self._sync(table)
+        rows: list[FloatVector] = []
+        at, width = self._first, n
+        while len(rows) < n and at < self._size:
+            end = min(at + width, self._size)
+            for row in self._rows(range(at, end)):
+                if row.tobytes() in self._seen:
+                    self._first += not rows
+                elif len(rows) < n:
+                    rows.append(row)
+            at, width = end, 2 * width
+        return np.array(rows).reshape(len(rows), len(self._space.columns))
+
+    def _rows(self, numbers: range) -> FloatMatrix:
         if self._distinct is not None:
             return self._space.encode([self._counter.configuration(self._distinct[i]) for i in numbers])
         return self._counter.rows(numbers)
+
+    def _forget(self) -> None:
+        self._seen: set[bytes] = set()
+        self._synced = 0
+        self._first = 0  # what stands before it has been proposed
+
+    def _sync(self, table: RunTable) -> None:
+        """Take over the rows that the table got since the last call."""
+        if table.n < self._synced:
+            self._forget()
+        rows, earlier = table.encoded[self._synced :], table.earlier[self._synced :]
+        self._seen.update(row.tobytes() for row in rows[~earlier])
+        self._synced = table.n
 
     def to_json(self) -> dict[str, Any]:
         """Return what `make_sampler` reads."""

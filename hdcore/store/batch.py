@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from array import array
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from hdcore.errors import StateError, StoreError
 from hdcore.store.catalog import DATABASE_NAME
 from hdcore.store.check import connect, store_error, translated
 from hdcore.store.disk import drop_ballast
-from hdcore.store.series import PIECE_VALUES, LiveRun, Series
+from hdcore.store.series import PIECE_VALUES, LiveRun, Series, pack
 from hdcore.store.syncer import Syncer
 
 BATCH_ROWS = 1_000
@@ -56,7 +57,9 @@ class Batch:
         self.has_failed = False
         self._live = live
         self._statements: list[tuple[str, Sequence[Any]]] = []
-        self._always_sync = always_sync
+        # A store that was made on a network file system and moved has no WAL, wherever it is now.
+        mode = self.connection.execute("PRAGMA journal_mode").fetchone()[0]
+        self._always_sync = always_sync or mode != "wal"
         self._level = ""
         self._syncer = Syncer(folder / f"{DATABASE_NAME}-wal")
         self._is_broken = False
@@ -80,6 +83,11 @@ class Batch:
         for series in changed:
             if len(series.values) >= least:
                 self.add(_ADD_PIECE, (series.name_id, number, *series.next_piece()))
+
+    def add_curve(self, name: int, number: int, first: int, values: array[float]) -> None:
+        """Let the next commit write reports as pieces of a curve, from piece `first` on."""
+        for piece, at in enumerate(range(0, len(values), PIECE_VALUES), first):
+            self.add(_ADD_PIECE, (name, number, piece, pack(values[at : at + PIECE_VALUES])))
 
     def forget_rows(self, number: int) -> None:
         """Drop the rows of a run that wait."""
@@ -210,6 +218,7 @@ class Batch:
         """
         if self._is_closed or self.is_of_parent:
             return
+        had_failed = self.has_failed
         try:
             self._syncer.close()
             if not self._is_broken:
@@ -218,7 +227,7 @@ class Batch:
                     self.connection.execute(f"PRAGMA busy_timeout={int(_CLOSING_TIMEOUT_S * 1000)}")
                     self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except StoreError:
-            if not self.has_failed:
+            if not had_failed:
                 raise
         finally:
             self._is_closed = True

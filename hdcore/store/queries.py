@@ -184,6 +184,25 @@ def _curves_of_rows(connection: sqlite3.Connection, primary: str) -> dict[int, a
     return curves
 
 
+def read_unpacked(connection: sqlite3.Connection, number: int) -> list[tuple[int, int, array[float]]]:
+    """Return name id, number of the next piece, and the reports that are in no piece yet, of each curve of a run."""
+    found = connection.execute(
+        "SELECT s.name, count(c.piece), coalesce(sum(length(c.reports)), 0) / 8 FROM summary AS s LEFT JOIN curve AS c"
+        " ON c.name = s.name AND c.run = s.run WHERE s.run = ? AND s.count > 0 GROUP BY s.name",
+        (number,),
+    ).fetchall()
+    rests = []
+    for name, pieces, packed in found:
+        rows = connection.execute(
+            "SELECT value, flag FROM metric WHERE name = ? AND run = ? AND interval > ? ORDER BY interval",
+            (name, number, packed),
+        )
+        values = array("d", [value if flag == 0 else _restore(value, flag) for value, flag in rows])
+        if values:
+            rests.append((name, pieces, values))
+    return rests
+
+
 def read_all_curves(connection: sqlite3.Connection, primary: str) -> dict[int, array[float]]:
     """Return the reports of the primary metric of every run; those of living runs are read row by row."""
     curves = read_curves(connection, primary)

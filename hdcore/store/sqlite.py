@@ -245,10 +245,7 @@ class Store:
                 )
             for number in self.given_up:
                 reason = f"its driver died {MOST_DEATHS} times while it ran; it is not started again"
-                [run] = queries.read_runs(self._connection, self.spec.metric, number)
-                best = None if run.primary is None else run.primary.best(self.spec.goal)
-                interval = None if run.primary is None else run.primary.best_interval(self.spec.goal)
-                self.finish_run(number, RunStatus.FAILED, reason=reason, value=best, interval=interval, at=time.time())
+                self.end_queued(number, RunStatus.FAILED, reason=reason, at=time.time())
             for number in self.requeued:
                 self._batch.add(
                     "UPDATE run SET status = ?, reason = ? WHERE number = ?",
@@ -401,6 +398,25 @@ class Store:
         )
         self._batch.must_sync = True
         self._changed()
+
+    def end_queued(self, number: int, status: RunStatus, *, reason: str | None, at: float) -> None:
+        """End a Queued run that is not started again; what its last attempt reported counts, as that of a living run.
+
+        Parameters
+        ----------
+        status : RunStatus
+            FAILED or CANCELED.
+        """
+        self.flush()  # its reports may wait
+        with translated(self._name):
+            [run] = queries.read_runs(self._connection, self.spec.metric, number)
+            rests = queries.read_unpacked(self._connection, number)
+        with self.turn():
+            for name, pieces, values in rests:
+                self._batch.add_curve(name, number, pieces, values)
+            best = None if run.primary is None else run.primary.best(self.spec.goal)
+            interval = None if run.primary is None else run.primary.best_interval(self.spec.goal)
+            self.finish_run(number, status, reason=reason, value=best, interval=interval, at=at)
 
     def requeue_run(self, number: int, reason: str | None) -> None:
         """Put a Running run back into the queue (a retry, a driver that is asked to stop); its attempt count stays."""

@@ -244,17 +244,7 @@ def cancel_stored(folder: Path, number: int | None = None) -> str:
         now = time.time()
         for run in store.runs():
             if not run.status.is_terminal and number in (None, run.number):
-                store.finish_run(
-                    run.number,
-                    RunStatus.CANCELED,
-                    reason=CANCELED_BY_USER,
-                    value=run.value,
-                    interval=run.interval,
-                    exit_code=None,
-                    signal=None,
-                    duration_s=run.duration_s or 0.0,
-                    at=now,
-                )
+                store.end_queued(run.number, RunStatus.CANCELED, reason=CANCELED_BY_USER, at=now)
         if number is None:
             store.set_sweep(RunStatus.CANCELED, CANCELED_BY_USER, now)
         store.flush()

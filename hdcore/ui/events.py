@@ -67,7 +67,7 @@ class _Watch:
             if mark == self._mark:
                 return []
             head, runs = queries.head(reader), queries.runs(reader)
-        self._mark = mark
+        is_first, self._mark = self._mark is None, mark
         self.patience_s = max(LOOK_S, len(runs) / _RUNS_PER_SECOND)
         found: list[tuple[str, Any]] = []
         encoded = _encode(head)
@@ -80,7 +80,7 @@ class _Watch:
             if self._runs.get(run["number"]) != encoded:
                 self._runs[run["number"]] = encoded
                 changed.append(run)
-        if changed or self._mark is None:
+        if changed or is_first:
             found.append(("runs", changed))
         return found
 

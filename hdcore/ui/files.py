@@ -16,7 +16,10 @@ _FOLDERS = ("outputs", "checkpoints")
 
 
 def listing(run_folder: Path) -> dict[str, int]:
-    """Return name -> bytes: the logs, and what the run left in its outputs and checkpoints; links are left out."""
+    """Return name -> bytes: the logs, and what the run left in its outputs and checkpoints.
+
+    Links are left out, and names that are no UTF-8, which neither JSON nor an address can hold.
+    """
     found: dict[str, int] = {}
     for name in _LOGS:
         size = _size(run_folder / name)
@@ -26,9 +29,9 @@ def listing(run_folder: Path) -> dict[str, int]:
         for path in _walk(run_folder / folder):
             if len(found) >= MOST_FILES:
                 return found
-            size = _size(path)
-            if size is not None:
-                found[path.relative_to(run_folder).as_posix()] = size
+            name, size = path.relative_to(run_folder).as_posix(), _size(path)
+            if size is not None and _is_text(name):
+                found[name] = size
     return found
 
 
@@ -78,6 +81,14 @@ def _walk(folder: Path) -> Iterator[Path]:
             yield from _walk(Path(entry.path))
         else:
             yield Path(entry.path)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _size(path: Path) -> int | None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
@@ -57,7 +55,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, token: str, port: int, hosts: tuple[str, ...]) -> None:
         self._app, self._token = app, token
-        self._hosts = frozenset(f"{host}:{port}" for host in hosts)
+        self._hosts = frozenset(f"{host}:{port}".lower() for host in hosts)
         # A browser sends the cookies of a host to all its ports: the name tells ours from those of other servers.
         self._cookie = f"hdcore-{port}"
         self._once: set[str] = set()
@@ -92,10 +90,10 @@ class Gate:
         """The answer to a request that does not get through; None for one that does."""
         headers = scope["headers"]
         hosts = _all(headers, b"host")
-        if len(hosts) != 1 or hosts[0] not in self._hosts:
+        if len(hosts) != 1 or hosts[0].lower() not in self._hosts:  # browsers write names in small letters
             return _refuse(421, "this server has another name")
         origins = _all(headers, b"origin")
-        if origins and origins != [f"http://{hosts[0]}"]:
+        if origins and origins != [f"http://{hosts[0].lower()}"]:
             return _refuse(403, "requests of other pages are not answered")
         sites = _all(headers, b"sec-fetch-site")
         if sites and sites not in (["same-origin"], ["none"]):
@@ -129,14 +127,12 @@ class Gate:
         return len(given) == 1 and given[0][:7].lower() == "bearer " and _equal(given[0][7:], self._token)
 
     def _has_cookie(self, headers: list[tuple[bytes, bytes]]) -> bool:
+        # Cookies of other servers on this host come along, and need not be such that a strict parser takes them.
         for line in _all(headers, b"cookie"):
-            try:
-                jar: Mapping[str, object] = SimpleCookie(line)
-            except CookieError:
-                continue
-            morsel = jar.get(self._cookie)
-            if morsel is not None and _equal(getattr(morsel, "value", ""), self._token):
-                return True
+            for pair in line.split(";"):
+                name, _, value = pair.strip().partition("=")
+                if name == self._cookie and _equal(value, self._token):
+                    return True
         return False
 
 

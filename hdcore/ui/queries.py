@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hdcore.document import best_run, display_time, is_driven, list_entry, origins, run_entry, so_far, sweep_head
+from hdcore.document import (
+    best_run,
+    display_time,
+    is_driven,
+    list_entry,
+    run_entry,
+    so_far,
+    sweep_head,
+    sweep_origin,
+)
 from hdcore.errors import InputError
 from hdcore.store import StoreReader, list_sweeps, run_folder
 from hdcore.store.thin import extremes
@@ -40,14 +49,14 @@ def head(reader: StoreReader) -> dict[str, Any]:
     """Return a sweep without its runs."""
     with reader.snapshot():
         sweep = reader.sweep()
-        best = best_run(reader, sweep)
+        best, origin = best_run(reader, sweep), sweep_origin(reader, sweep)
     document = sweep_head(sweep, driven=is_driven(reader))
     document["counts"] = {status.value: count for status, count in sweep.counts.items()}
     document["started"] = display_time(sweep.started)
     document["best_run"] = None if best is None else best.number
     document["best_value"] = None if best is None else best.value
     document["space"] = sweep.spec.space
-    document |= origins(reader, sweep)
+    document.update(origin)
     return document
 
 

@@ -293,6 +293,23 @@ def test_a_run_that_a_shutdown_ended_has_not_failed(root: Path, reason: str, sto
     assert stored(root)[1][0].status is (RunStatus.QUEUED if is_excused else RunStatus.FAILED)
 
 
+@pytest.mark.parametrize("what", ["a shutdown may explain", "is excused"])
+def test_a_run_that_is_canceled_after_it_has_failed_is_not_tried_again(root: Path, what: str) -> None:
+    play = Play([1.0], RunStatus.FAILED, "signal SIGTERM" if what == "a shutdown may explain" else "no processes")
+    play.is_excused = what == "is excused"
+    executor = ScriptedExecutor(lambda number, attempt: play if (number, attempt) == (0, 1) else Play(), slots=1)
+    folder = root / "sweeps" / "s"
+    executor.cancel = lambda number, reason, grace_s=5.0: None  # type: ignore[assignment,misc]  # it has ended
+    clock = itertools.count(0.0, 0.1)
+    with StopSignals() as stop:
+        # The run ends in the third poll: just after the request, or some turns before it.
+        executor.on_poll = lambda polls: request_cancel(folder, 0) if polls == (2 if play.is_excused else 5) else None
+        go(root, make_spec(2, retries=1), executor, stop=stop, clock=lambda: next(clock))
+    canceled = stored(root)[1][0]
+    assert (canceled.status, canceled.reason, canceled.attempt) == (RunStatus.CANCELED, "canceled by user", 1)
+    assert canceled.value == 1.0
+
+
 def test_a_run_that_fails_while_the_driver_stops_starts_again(root: Path) -> None:
     executor = ScriptedExecutor(lambda number, attempt: Play([], endless=True), slots=1)
 

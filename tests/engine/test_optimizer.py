@@ -6,6 +6,7 @@ import json
 import math
 import sys
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -145,6 +146,30 @@ def test_a_finite_space_ends() -> None:
     assert optimizer.ask(5) == []
     with pytest.raises(ExhaustedError, match="6 configurations"):
         optimizer.ask()
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"a": hd.choice(1, 2, 3), "b": hd.choice("x", "y")},
+        {"a": hd.choice({"x": hd.choice(1, 2)}, {"x": hd.choice(2, 3)}), "b": hd.choice(0.1, 0.7)},
+    ],
+)
+@pytest.mark.parametrize("at_once", [1, 4, 99])
+def test_a_grid_that_begins_with_runs_that_are_gone_on_with_has_every_configuration_once(
+    space: dict[str, Any], at_once: int
+) -> None:
+    whole = list(hd.grid(space))
+    resumed = [whole[4], whole[1]]
+    optimizer = hd.Optimizer(space, sampler="grid")
+    optimizer.add(whole[0], 1.0, source="earlier")
+    for number, configuration in enumerate(resumed):
+        optimizer.restore(number, configuration)
+    found = []
+    while not optimizer.exhausted:
+        found += [run.configuration for run in optimizer.ask(at_once)]
+        optimizer = hd.Optimizer.from_json(optimizer.to_json())
+    assert found == [configuration for configuration in whole if configuration not in resumed]
 
 
 def test_grid_follows_the_declared_order() -> None:

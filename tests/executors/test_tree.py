@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -216,6 +218,29 @@ def test_runs_outlive_a_killed_spawner_and_a_new_one_starts_more(tmp_path: Path)
         assert end.status is RunStatus.COMPLETED
         (tmp_path / "0000/go").touch()
         assert the_end(it).exit_code == 3
+
+
+def test_a_spawner_that_dies_where_no_process_can_be_started_ends_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(control: socket.socket, ours: socket.socket, errors: int) -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    code = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)"
+    with executor(2) as it:
+        start_and_wait(it, make_launch(tmp_path, 0, python(code)))
+        spawner = it._supervisors.spawner
+        os.kill(spawner.pid, signal.SIGSTOP)  # it takes nothing up any more
+        it.start(make_launch(tmp_path, 1))
+        with monkeypatch.context() as lack:
+            lack.setattr(spawner, "_begin_process", refuse)
+            os.kill(spawner.pid, signal.SIGKILL)
+            end = the_end(it)
+        assert (end.number, end.is_excused) == (1, True)
+        assert end.reason == "cannot start 'true': Resource temporarily unavailable"
+        (tmp_path / "0000/go").touch()
+        assert the_end(it).status is RunStatus.COMPLETED
+        assert run_to_end(it, make_launch(tmp_path, 1, attempt=2))[0].status is RunStatus.COMPLETED
 
 
 def test_a_run_handed_to_a_dying_spawner_is_started_once(tmp_path: Path) -> None:

@@ -363,6 +363,47 @@ def test_a_sync_that_fails_ends_the_sweep_with_one_line_and_is_never_tried_again
         assert [run.status for run in again.runs()] == ["Completed", "Queued"]
 
 
+def test_a_sync_that_fails_while_the_store_is_closed_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_fail = threading.Event()
+
+    def fdatasync(fd: int) -> None:
+        may_fail.wait(30.0)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    add(store, 1)
+    start(store, 0)
+    store.finish_run(0, RunStatus.COMPLETED, at=1.0)
+    store.set_sweep(RunStatus.QUEUED, "stopped", 2.0)
+    wait = store._batch._syncer.wait
+
+    def wait_and_fail() -> None:
+        may_fail.set()
+        wait()
+
+    monkeypatch.setattr(store._batch._syncer, "wait", wait_and_fail)
+    with pytest.raises(StoreError, match=r"the disk failed \(Input/output error\)"):
+        store.close()
+
+
+def test_a_store_that_was_moved_from_a_network_file_system_goes_on_without_a_wal(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as there:
+        there.setattr("hdcore.store.sqlite.is_network", lambda folder: True)
+        with Store.create(root, make_spec(), sweep_id="HD_s1") as store:
+            add(store, 1)
+    with Store.open(root, "s1") as store:
+        start(store, 0)
+        seen: list[str] = []
+        store._connection.set_trace_callback(seen.append)
+        store.finish_run(0, RunStatus.COMPLETED, at=1.0)
+        store._connection.set_trace_callback(None)
+        assert seen[-1] == "COMMIT"
+        assert store._connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+        assert store.runs()[0].status is RunStatus.COMPLETED
+
+
 def test_a_curve_of_many_pieces_is_whole(store: Store, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hdcore.store.batch.PIECE_VALUES", 4)
     add(store, 2)
@@ -401,11 +442,35 @@ def test_a_run_under_which_driver_after_driver_dies_is_given_up(
         assert given_up.status is RunStatus.FAILED
         assert given_up.reason == "its driver died 3 times while it ran; it is not started again"
         assert (given_up.value, given_up.interval, given_up.attempt) == (2.0, 2, 3)
+        assert curves_of(store) == {0: [5.0, 2.0, 3.0]}
         assert (other.status, other.attempt) == ("Queued", 0)
         with pytest.raises(StateError):
             start(store, 0, attempt=4)
     finally:
         store.close()
+
+
+@pytest.mark.parametrize("values", [[5.0, math.inf, 3.0], [float(k) for k in range(11)]])
+def test_a_queued_run_that_ends_keeps_what_its_last_attempt_reported(
+    store: Store, root: Path, monkeypatch: pytest.MonkeyPatch, values: list[float]
+) -> None:
+    monkeypatch.setattr("hdcore.store.batch.PIECE_VALUES", 4)
+    add(store, 2)
+    start(store, 0)
+    store.add_reports(losses(0, values[:5]))
+    store.flush()
+    store.add_reports(losses(0, values[5:]))
+    store.close()
+    with Store.open(root, "s1") as again:
+        for number in (0, 1):
+            again.end_queued(number, RunStatus.CANCELED, reason="canceled by user", at=12.0)
+        best, other = again.runs()
+        assert (best.status, best.value) == (RunStatus.CANCELED, min(values))
+        assert best.interval == values.index(min(values)) + 1
+        assert (other.status, other.value) == (RunStatus.CANCELED, None)
+        assert curves_of(again) == {0: values}
+    with StoreReader.open(root / "sweeps" / "s1") as reader:
+        assert reader.series(0, most=4)["loss"][0][:3] == (1, None, values[0])
 
 
 def test_starting_again_drops_what_the_earlier_attempt_reported(store: Store) -> None:

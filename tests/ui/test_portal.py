@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -18,6 +19,10 @@ import pytest
 from ui.portal import Portal, portal
 
 import hdcore as hd
+from hdcore.records import Limits, SweepSpec
+from hdcore.store import Store
+from hdcore.typing import Goal
+from hdcore.ui.events import events
 
 SECRET = b"nobody may read this"
 HOSTILE = "<img src=x onerror=alert(1)>\x1b[31m"
@@ -32,6 +37,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Path("outputs", "sub").mkdir(parents=True)
         Path("outputs", "sub", "model.txt").write_text("weights")
         Path("outputs", "blob.bin").write_bytes(bytes(range(256)))
+        Path(os.fsdecode(b"outputs/caf\xe9.txt")).write_text("a name that is no UTF-8")
         Path("outputs", "link.txt").symlink_to(top / "secret.txt")
         Path("outputs", "folder").symlink_to(top)
         print("hello", HOSTILE)
@@ -212,6 +218,24 @@ def test_the_printed_address_turns_into_a_cookie_that_opens_the_page(site: Porta
     assert site.request("GET", f"/?token={site.token}&token=x").status == 401
 
 
+@pytest.mark.parametrize(
+    "other",
+    ["", 'layout={"left": 3}', "options[size]=3", "a name=1", "@x=1", 'x="open', "caf\u00e9=1", "=", "hdcore=1"],
+)
+def test_cookies_of_other_servers_on_the_host_do_not_hide_ours(site: Portal, other: str) -> None:
+    ours = f"hdcore-{site.port}={site.token}"
+    for cookies in (f"{other}; {ours}", f"{ours}; {other}"):
+        assert site.request("GET", "/", ("Cookie", cookies)).status == 200
+    wrong = f"{other}; hdcore-{site.port}={site.token[:-1]}; x{ours}"
+    assert site.request("GET", "/", ("Cookie", wrong)).status == 401
+
+
+def test_the_letters_of_a_host_may_be_small_or_large(site: Portal) -> None:
+    name = f"LocalHost:{site.port}"
+    assert site.request("GET", "/api/sweeps", site.bearer, host=name).status == 200
+    assert site.request("GET", "/api/sweeps", site.bearer, ("Origin", f"http://{site.host}"), host=name).status == 403
+
+
 def test_malformed_requests_neither_get_through_nor_end_it(site: Portal) -> None:
     head = f"Host: {site.host}\r\nAuthorization: Bearer {site.token}\r\nContent-Type: application/json\r\n"
     for data in (
@@ -248,6 +272,19 @@ def test_the_token_is_kept_for_the_user_alone_and_is_the_same_next_time(site: Po
     with portal(root) as again:
         assert again.token == site.token
         assert again.port != site.port
+
+
+def test_who_follows_a_sweep_without_runs_is_told_that_there_are_none(tmp_path: Path) -> None:
+    spec = SweepSpec(name="new", space={}, metric="score", goal=Goal.MAXIMIZE, limits=Limits(max_total_runs=2))
+
+    async def first_events(folder: Path) -> list[bytes]:
+        following = events(folder)
+        return [await anext(following), await anext(following)]
+
+    with Store.create(tmp_path / "root", spec, sweep_id="HD_new") as store:
+        head, runs = asyncio.run(asyncio.wait_for(first_events(store.folder), 20.0))
+    assert head.startswith(b"event: head\n")
+    assert runs == b"event: runs\ndata: []\n\n"
 
 
 def test_a_running_sweep_is_followed_and_canceled(tmp_path: Path) -> None:
