@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _CONFIG_TAGS = (
     *("generator_config", "policy_config", "primary_metric_config", "max_total_jobs"),
-    *("max_concurrent_jobs", "max_duration_minutes"),
+    *("max_concurrent_jobs", "max_duration_minutes", "platform_config"),
 )
 
 
@@ -192,6 +192,7 @@ def sweep_properties(sweep: SweepHome) -> dict[str, str]:
         properties["score"] = str(best.value)
         properties["best_child_run_id"] = f"{sweep.id}_{best.number}"
         properties["best_metric_status"] = "Succeeded"
+        properties["best_data_container_id"] = f"dcid.{sweep.id}_{best.number}"
     return properties
 
 
