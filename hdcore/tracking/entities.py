@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hdcore.tracking.journal import LoggedRun
     from hdcore.tracking.trial import Trial
 
-_NEEDS_UUID = "run_uuid" in inspect.signature(RunInfo.__init__).parameters  # before 3.0
+NEEDS_UUID = "run_uuid" in inspect.signature(RunInfo.__init__).parameters  # before 3.0
 RUN_NAME = "mlflow.runName"
 PARENT = "mlflow.parentRunId"
 
@@ -38,7 +38,7 @@ def run_of(trial: Trial, run_id: str, logged: LoggedRun) -> Any:
     fields: dict[str, Any] = {
         "run_id": run_id,
         "experiment_id": trial.sweep_id,
-        "user_id": _user(),
+        "user_id": user(),
         "status": logged.info.get("status", "RUNNING"),
         "start_time": logged.info.get("start", 0),
         "end_time": logged.info.get("end"),
@@ -46,7 +46,7 @@ def run_of(trial: Trial, run_id: str, logged: LoggedRun) -> Any:
         "artifact_uri": uri_of(trial.artifacts_of(run_id)),
         "run_name": logged.info.get("name", run_id),
     }
-    if _NEEDS_UUID:
+    if NEEDS_UUID:
         fields["run_uuid"] = run_id
     tags = {RUN_NAME: fields["run_name"], **logged.tags}
     if logged.info.get("parent"):
@@ -91,7 +91,7 @@ def _inputs_and_outputs(logged: LoggedRun) -> tuple[Any, ...]:
     return RunInputs(datasets, used), RunOutputs([LoggedModelOutput(model, step) for model, step in logged.made])
 
 
-def _user() -> str:
+def user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # no entry for the user's number, as in containers
