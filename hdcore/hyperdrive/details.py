@@ -178,7 +178,9 @@ def sweep_properties(sweep: SweepHome) -> dict[str, str]:
     size = SearchSpace(spec.space).size
     properties = {
         "primary_metric_config": json.dumps({"name": spec.metric, "goal": spec.goal.value}),
-        "resume_from": json.dumps(list(spec.resume_from) or None),
+        "resume_from": json.dumps(
+            (sweep.about.get("config") or {}).get("resume_from") or list(spec.resume_from) or None
+        ),
         "runTemplate": "HyperDrive",
         "azureml.runsource": "hyperdrive",
         "platform": "AML",
