@@ -49,6 +49,7 @@ def azure_command(
     if find_spec("mlflow") is not None:  # its plugin, through which the program reads what the sweeps' runs logged
         environment["PYTHONPATH"] += os.pathsep + MLFLOW_FOLDER
         environment.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        environment.setdefault("MLFLOW_TRACKING_URI", f"hdcore://{environment['HDCORE_ROOT']}")
     paths = {name: os.path.abspath(os.path.expanduser(path)) for name, path in parse_inputs(inputs).items()}
     for name, path in paths.items():
         if not os.path.exists(path):

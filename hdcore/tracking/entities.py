@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mlflow.entities import (
     Dataset,
@@ -26,14 +26,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hdcore.tracking.journal import LoggedRun
-    from hdcore.tracking.trial import Trial
+
+    class Around(Protocol):
+        """What is around a run: the id of its experiment, and the folder of its artifacts."""
+
+        sweep_id: str
+
+        def artifacts_of(self, run_id: str) -> str: ...
+
 
 NEEDS_UUID = "run_uuid" in inspect.signature(RunInfo.__init__).parameters  # before 3.0
 RUN_NAME = "mlflow.runName"
 PARENT = "mlflow.parentRunId"
 
 
-def run_of(trial: Trial, run_id: str, logged: LoggedRun) -> Any:
+def run_of(trial: Around, run_id: str, logged: LoggedRun) -> Any:
     """Return a run as MLflow's entity."""
     fields: dict[str, Any] = {
         "run_id": run_id,

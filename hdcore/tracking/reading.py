@@ -1,7 +1,8 @@
-"""The stored sweeps of a root as MLflow's tracking store, for driver programs and notebooks: runs are read, not logged.
+"""The stored sweeps of a root as MLflow's tracking store, for driver programs and notebooks.
 
 A sweep is a run whose children are its runs, in the experiment that it was submitted to. Runs are called as the program
-knows them: ``HD_…`` and ``HD_…_7``, or, for jobs, the sweep's name and ``NAME_7``; both are understood.
+knows them: ``HD_…`` and ``HD_…_7``, or, for jobs, the sweep's name and ``NAME_7``; both are understood. They are read,
+not changed; what the program itself logs is a run of its own, in a journal under ``ROOT/azure/mlflow``.
 """
 
 from __future__ import annotations
@@ -9,14 +10,27 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from mlflow.entities import Experiment, LifecycleStage, Metric, Param, Run, RunData, RunInfo, RunTag, ViewType
+from mlflow.entities import (
+    Experiment,
+    LifecycleStage,
+    Metric,
+    Param,
+    Run,
+    RunData,
+    RunInfo,
+    RunStatus,
+    RunTag,
+    ViewType,
+)
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.model_registry.abstract_store import AbstractStore as AbstractRegistry
 from mlflow.store.tracking.abstract_store import AbstractStore
@@ -27,8 +41,8 @@ from hdcore.store import StoreReader, find_root, list_sweeps
 from hdcore.store.records import StoredRun, StoredSweep
 from hdcore.tracking import URI
 from hdcore.tracking.artifacts import uri_of
-from hdcore.tracking.entities import NEEDS_UUID, PARENT, RUN_NAME, user
-from hdcore.tracking.journal import Journal, LoggedRun, journal_name
+from hdcore.tracking.entities import NEEDS_UUID, PARENT, RUN_NAME, dataset_record, metrics_of, run_of, user
+from hdcore.tracking.journal import Journal, LoggedRun, append_line, journal_name
 from hdcore.tracking.refusals import refuse_the_rest
 
 _STATUSES = {
@@ -40,8 +54,11 @@ _STATUSES = {
 }
 _CHILD = re.compile(r"(?P<sweep>.+)_(?P<number>[0-9]{1,9})")
 _SUBMITTED = "hyperdrive.json"
-_WHERE = "for stored sweeps, which are read only; log in the training script, or set another tracking URI"
-_INHERITED = {"search_runs", "end_async_logging", "flush_async_logging", "shut_down_async_logging"}
+_WHERE = "outside of trials; set another tracking URI for it"
+_INHERITED = {
+    "log_metric_async", "log_param_async", "set_tag_async", "log_batch_async", "search_runs",
+    "end_async_logging", "flush_async_logging", "shut_down_async_logging",
+}  # fmt: skip
 
 
 class SweepsStore(AbstractStore):  # type: ignore[misc]
@@ -56,13 +73,13 @@ class SweepsStore(AbstractStore):  # type: ignore[misc]
     def __init__(self, uri: str) -> None:
         super().__init__()
         self.root = find_root(unquote(uri.removeprefix(URI).removeprefix("//")) or None)
+        self._own = _OwnRuns(self.root / "azure" / "mlflow")
 
     # ------------------------------------------------------------------ experiments
 
     def search_experiments(self, *arguments: Any, **more: Any) -> Any:
         """Return the experiments that sweeps were submitted to."""
-        names = dict.fromkeys(sweep.experiment for sweep in self._sweeps())
-        return PagedList([self.get_experiment(name) for name in names], None)
+        return PagedList([self.get_experiment(name) for name in self._experiments()], None)
 
     def get_experiment(self, experiment_id: str) -> Any:
         """Return an experiment, whose id is its name; one that has no sweep yet as well."""
@@ -74,18 +91,24 @@ class SweepsStore(AbstractStore):  # type: ignore[misc]
         )
 
     def get_experiment_by_name(self, experiment_name: str) -> Any:
-        """Return an experiment; None if no sweep was submitted to it."""
-        is_known = any(sweep.experiment == experiment_name for sweep in self._sweeps())
-        return self.get_experiment(experiment_name) if is_known else None
+        """Return an experiment; None if nothing was submitted to it."""
+        return self.get_experiment(experiment_name) if experiment_name in self._experiments() else None
 
     def create_experiment(self, name: str, artifact_location: str | None, tags: Sequence[Any]) -> str:
         """Return the id that sweeps submitted to this experiment will be found by; nothing is made."""
         return name
 
+    def _experiments(self) -> list[str]:
+        own = (str(run.info.get("experiment")) for run in self._own.all().values())
+        return [*dict.fromkeys([*(sweep.experiment for sweep in self._sweeps()), *own])]
+
     # ------------------------------------------------------------------ runs
 
     def get_run(self, run_id: str) -> Any:
-        """Return a sweep or one of its runs."""
+        """Return a sweep, one of its runs, or one that the program has logged."""
+        own = self._own.all().get(run_id)
+        if own is not None:
+            return self._own.entity(run_id, own)
         sweep, number = self._find(run_id)
         return sweep.read(number)
 
@@ -93,8 +116,12 @@ class SweepsStore(AbstractStore):  # type: ignore[misc]
         self, run_id: str, metric_key: str, max_results: int | None = None, page_token: str | None = None
     ) -> Any:
         """Return all values of a metric."""
-        sweep, number = self._find(run_id)
-        found = [] if number is None else sweep.history(number, metric_key)
+        own = self._own.all().get(run_id)
+        if own is not None:
+            found = metrics_of(own, metric_key)
+        else:
+            sweep, number = self._find(run_id)
+            found = [] if number is None else sweep.history(number, metric_key)
         return PagedList(found if max_results is None else found[:max_results], None)
 
     def search_logged_models(self, *arguments: Any, **more: Any) -> Any:
@@ -112,7 +139,9 @@ class SweepsStore(AbstractStore):  # type: ignore[misc]
     ) -> tuple[list[Any], str | None]:
         if run_view_type == ViewType.DELETED_ONLY:
             return [], None
-        runs: list[Any] = []
+        own = [self._own.entity(run_id, run) for run_id, run in self._own.all().items()]
+        own = [run for run in own if not experiment_ids or run.info.experiment_id in experiment_ids]
+        runs: list[Any] = SearchUtils.filter(own, filter_string)
         for sweep in self._sweeps():
             if experiment_ids and sweep.experiment not in experiment_ids:
                 continue
@@ -124,6 +153,73 @@ class SweepsStore(AbstractStore):  # type: ignore[misc]
             SearchUtils.sort(runs, order_by), page_token, max_results
         )
         return found
+
+    # ------------------------------------------------------------------ what the program itself logs
+
+    def create_run(
+        self,
+        experiment_id: str,
+        user_id: str,
+        start_time: int | None,
+        tags: Sequence[Any],
+        run_name: str | None,
+    ) -> Any:
+        """Begin a run of the program's own."""
+        run_id = uuid.uuid4().hex
+        texts = {tag.key: tag.value for tag in tags or ()}
+        name = run_name or texts.pop(RUN_NAME, None) or f"run-{run_id[:8]}"
+        started = start_time or int(time.time() * 1000)
+        info = {"name": name, "status": "RUNNING", "start": started, "experiment": experiment_id}
+        self._own.write(run=run_id, info=info, tags=texts)
+        return self.get_run(run_id)
+
+    def update_run_info(self, run_id: str, run_status: int | None, end_time: int | None, run_name: str | None) -> Any:
+        """Note state and name of a run of the program's own."""
+        status = None if run_status is None else RunStatus.to_string(run_status)
+        info = {"status": status, "end": end_time, "name": run_name or None}
+        self._note(run_id, info={key: value for key, value in info.items() if value is not None})
+        return self.get_run(run_id).info
+
+    def log_metric(self, run_id: str, metric: Any) -> None:
+        """Keep one value of a metric."""
+        self.log_batch(run_id, [metric], (), ())
+
+    def log_param(self, run_id: str, param: Any) -> None:
+        """Keep a parameter."""
+        self.log_batch(run_id, (), [param], ())
+
+    def set_tag(self, run_id: str, tag: Any) -> None:
+        """Keep a tag."""
+        self.log_batch(run_id, (), (), [tag])
+
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Take a tag away."""
+        self._note(run_id, tags={key: None})
+
+    def log_batch(self, run_id: str, metrics: Sequence[Any], params: Sequence[Any], tags: Sequence[Any]) -> None:
+        """Keep metrics, parameters and tags."""
+        self._note(
+            run_id,
+            metrics=[[metric.key, float(metric.value), metric.step, metric.timestamp] for metric in metrics],
+            params={param.key: param.value for param in params},
+            tags={tag.key: tag.value for tag in tags},
+        )
+
+    def log_inputs(
+        self, run_id: str, datasets: Sequence[Any] | None = None, models: Sequence[Any] | None = None
+    ) -> None:
+        """Note what went into a run."""
+        self._note(run_id, datasets=[dataset_record(given) for given in datasets or ()])
+
+    def _note(self, run_id: str, **record: Any) -> None:
+        if run_id not in self._own.all():
+            self._find(run_id)
+            raise MlflowException(
+                f"{run_id} is a run of a stored sweep, which is read only; log in the training script, or in a run of "
+                "the program's own",
+                INVALID_PARAMETER_VALUE,
+            )
+        self._own.write(run=run_id, **record)
 
     def _find(self, run_id: str) -> tuple[_Sweep, int | None]:
         child = _CHILD.fullmatch(run_id)
@@ -139,6 +235,37 @@ class SweepsStore(AbstractStore):  # type: ignore[misc]
     def _sweeps(self) -> Iterator[_Sweep]:
         for _, folder in list_sweeps(self.root):
             yield _Sweep(folder)
+
+
+class _OwnRuns:
+    """The runs that driver programs log themselves: a journal in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = os.path.join(folder, journal_name(1))
+        self._journal = Journal(self._path)
+
+    def all(self) -> dict[str, LoggedRun]:
+        self._journal.refresh()
+        return self._journal.runs.copy()
+
+    def write(self, **record: Any) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        append_line(self._path, record)
+
+    def entity(self, run_id: str, logged: LoggedRun) -> Any:
+        return run_of(_Home(str(logged.info.get("experiment")), self._folder), run_id, logged)
+
+
+class _Home:
+    """What `run_of` asks for around a run."""
+
+    def __init__(self, experiment: str, folder: Path) -> None:
+        self.sweep_id = experiment
+        self._folder = folder
+
+    def artifacts_of(self, run_id: str) -> str:
+        return os.path.join(self._folder, run_id)
 
 
 class _Sweep:

@@ -40,9 +40,9 @@ import mlflow
 from mlflow.tracking import MlflowClient
 
 best = client.jobs.get(job.name).properties["best_child_run_id"]
+found = {"early": MlflowClient().get_run(best).info.run_id == best}
 mlflow.set_tracking_uri(client.workspaces.get("w").mlflow_tracking_uri)
 runs = MlflowClient()
-found = {}
 run = runs.get_run(best)
 found["best"] = [run.info.run_id == best, run.data.metrics["loss"], run.data.params, run.info.status]
 found["history"] = [[m.step, m.value] for m in runs.get_metric_history(best, "loss")]
@@ -53,7 +53,7 @@ found["experiments"] = [each.name for each in mlflow.search_experiments()] + [ml
 for word in (job.name, client.jobs.get(job.name).id):
     children = mlflow.search_runs([experiment.experiment_id], f"tags.mlflow.parentRunId = '{word}'",
                                   order_by=["metrics.loss DESC"], output_format="list")
-    found[f"children {len(found)}"] = [float(child.data.params["lr"]) for child in children]
+    found["children " + str(word == job.name)] = [float(child.data.params["lr"]) for child in children]
 download = mlflow.artifacts.download_artifacts
 found["files"] = [open(download(run_id=best, artifact_path=name, dst_path=".")).read()
                   for name in ("outputs/own.txt", "own.txt", "model/weights.txt")]
@@ -65,6 +65,15 @@ for call in (lambda: runs.get_run("nobody_0"), lambda: runs.log_metric(best, "lo
         call()
     except mlflow.MlflowException as error:
         found["refused"].append(str(error))
+mlflow.set_experiment("by hand")
+with mlflow.start_run(run_name="mine") as own:
+    mlflow.log_metric("loss", 0.5)
+    mlflow.log_params({"of": best})
+    mlflow.set_tag("team", "red")
+    mlflow.log_text("note", "note.txt")
+own = mlflow.search_runs(experiment_names=["by hand"], output_format="list")[0]
+found["own"] = [own.info.status, own.info.run_name, own.data.metrics, own.data.params == {"of": best},
+                own.data.tags["team"], open(download(run_id=own.info.run_id, artifact_path="note.txt")).read()]
 json.dump(found, open("found.json", "w"))
 """
 
@@ -87,9 +96,17 @@ def test_the_best_child_is_read_with_metrics_and_parameters(found: dict[str, obj
     assert found["parent"] == [True, {}, "FINISHED"]
 
 
+def test_the_programs_default_is_the_store_of_its_sweeps(found: dict[str, object]) -> None:
+    assert found["early"] is True
+
+
+def test_what_a_program_logs_itself_is_a_run_of_its_own(found: dict[str, object]) -> None:
+    assert found["own"] == ["FINISHED", "mine", {"loss": 0.5}, True, "red", "note"]
+
+
 def test_runs_are_searched_by_experiment_and_parent_under_either_id(found: dict[str, object]) -> None:
     assert found["experiments"] == ["losses", None]
-    assert found["children 4"] == found["children 5"] == [0.3, 0.2, 0.1]
+    assert found["children True"] == found["children False"] == [0.3, 0.2, 0.1]
 
 
 def test_artifacts_are_found_with_and_without_azures_folder(found: dict[str, object]) -> None:
@@ -101,6 +118,5 @@ def test_what_is_not_there_is_refused_by_name(found: dict[str, object]) -> None:
     refused = found["refused"]
     assert isinstance(refused, list)
     assert "has no run 'nobody_0'; see `hdcore list`" in refused[0]
-    assert "log_batch" in refused[1] or "log_metric" in refused[1]
-    assert "read only" in refused[1]
+    assert "is a run of a stored sweep, which is read only" in refused[1]
     assert "beside stored sweeps" in refused[2]
