@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -37,7 +38,7 @@ def azure_command(
     what is submitted as hdcore's sweeps. A notebook runs cell by cell. Options of hdcore stand before FILE.
     """
     from hdcore.azure.settings import GPUS_VARIABLE, INPUTS_VARIABLE
-    from hdcore.standins import with_standins
+    from hdcore.standins import MLFLOW_FOLDER, with_standins
     from hdcore.store import find_root
 
     check_target(file)
@@ -45,6 +46,10 @@ def azure_command(
         raise InputError("is no Python script and no notebook; sweep files run with `hdcore run`", source=str(file))
     environment = {**os.environ, "HDCORE_ROOT": str(find_root(root))}
     environment["PYTHONPATH"] = with_standins(environment.get("PYTHONPATH"), is_driver=True)
+    if find_spec("mlflow") is not None:  # its plugin, through which the program reads what the sweeps' runs logged
+        environment["PYTHONPATH"] += os.pathsep + MLFLOW_FOLDER
+        environment.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        environment.setdefault("MLFLOW_TRACKING_URI", f"hdcore://{environment['HDCORE_ROOT']}")
     paths = {name: os.path.abspath(os.path.expanduser(path)) for name, path in parse_inputs(inputs).items()}
     for name, path in paths.items():
         if not os.path.exists(path):

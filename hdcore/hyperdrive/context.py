@@ -39,13 +39,13 @@ def context(allow_offline: bool = True) -> Any:
     global _current
     client = get_run()
     if client.is_in_sweep:
-        if not isinstance(_current, SubmittedRun) or _current._client is not client:
-            _current = SubmittedRun(client)
+        if not isinstance(_current, _SubmittedRun) or _current._client is not client:
+            _current = _SubmittedRun(client)
         return _current
     if not allow_offline:
         raise RunEnvironmentException()
-    if not isinstance(_current, OfflineRun):
-        _current = OfflineRun()
+    if not isinstance(_current, _OfflineRun):
+        _current = _OfflineRun()
     return _current
 
 
@@ -109,7 +109,7 @@ class LiveHome(Home):
         }
 
 
-class SubmittedRun(Run):
+class _SubmittedRun(Run):
     """The run of this process, in a sweep or alone.
 
     `complete`, `fail` and `cancel` do not end it: its exit code does.
@@ -180,7 +180,7 @@ class _ParentHome(Home):
         return None, None
 
 
-class OfflineRun:
+class _OfflineRun:
     """Takes all that a run takes, outside of any, and prints it."""
 
     def __init__(self) -> None:
@@ -195,7 +195,7 @@ class OfflineRun:
     def __repr__(self) -> str:
         return f"OfflineRun(Id: {self.id})"
 
-    def __enter__(self) -> OfflineRun:
+    def __enter__(self) -> _OfflineRun:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -206,7 +206,7 @@ class OfflineRun:
             raise AttributeError(
                 f"the run is offline and has no {name}; submit the script, or look at run.id.startswith('OfflineRun')"
             )
-        raise AttributeError(f"'OfflineRun' object has no attribute {name!r}")
+        raise AttributeError(f"'_OfflineRun' object has no attribute {name!r}")
 
     @property
     def number(self) -> int:
@@ -283,8 +283,8 @@ class OfflineRun:
         """Print the name of the model."""
         print(f"Attempted to register model {model_name}")
 
-    def child_run(self, name: str | None = None, **_: Any) -> OfflineRun:
-        return OfflineRun()
+    def child_run(self, name: str | None = None, **_: Any) -> _OfflineRun:
+        return _OfflineRun()
 
     def flush(self, timeout_seconds: float = 300) -> None:
         """Do nothing."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _CONFIG_TAGS = (
     *("generator_config", "policy_config", "primary_metric_config", "max_total_jobs"),
-    *("max_concurrent_jobs", "max_duration_minutes"),
+    *("max_concurrent_jobs", "max_duration_minutes", "platform_config"),
 )
 
 
@@ -178,7 +178,9 @@ def sweep_properties(sweep: SweepHome) -> dict[str, str]:
     size = SearchSpace(spec.space).size
     properties = {
         "primary_metric_config": json.dumps({"name": spec.metric, "goal": spec.goal.value}),
-        "resume_from": json.dumps(list(spec.resume_from) or None),
+        "resume_from": json.dumps(
+            (sweep.about.get("config") or {}).get("resume_from") or list(spec.resume_from) or None
+        ),
         "runTemplate": "HyperDrive",
         "azureml.runsource": "hyperdrive",
         "platform": "AML",
@@ -192,6 +194,7 @@ def sweep_properties(sweep: SweepHome) -> dict[str, str]:
         properties["score"] = str(best.value)
         properties["best_child_run_id"] = f"{sweep.id}_{best.number}"
         properties["best_metric_status"] = "Succeeded"
+        properties["best_data_container_id"] = f"dcid.{sweep.id}_{best.number}"
     return properties
 
 

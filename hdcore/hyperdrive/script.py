@@ -74,7 +74,6 @@ class ScriptRunConfig:
         script: str | None = None,
         arguments: Sequence[Any] | str | None = None,
         run_config: RunConfiguration | None = None,
-        _telemetry_values: Any = None,
         compute_target: Any = None,
         environment: Environment | None = None,
         distributed_job_config: Any = None,
@@ -82,6 +81,8 @@ class ScriptRunConfig:
         max_run_duration_seconds: int | None = LONGEST_RUN_S,
         command: Sequence[Any] | str | None = None,
         docker_runtime_config: Any = None,
+        *,
+        _telemetry_values: Any = None,
     ) -> None:
         if script is not None and command is not None:
             raise UserErrorException("ScriptRunConfig: script and command are both given; give one of them")

@@ -12,6 +12,7 @@ import os
 
 TRIAL_FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "trial")
 DRIVER_FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "driver")
+MLFLOW_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "standins_mlflow")
 
 
 def with_standins(path: str | None, *, is_driver: bool = False) -> str:

@@ -130,7 +130,11 @@ MODULES: dict[str, dict[str, str]] = {
     "azureml.core.private_endpoint": _not(_SERVICE, "PrivateEndPoint PrivateEndPointConfig"),
     "azureml.core.profile": _not(_DEPLOY, "ModelProfile"),
     "azureml.core.resource_configuration": _not(_DEPLOY, "ResourceConfiguration"),
-    "azureml.core.run": _of("Run get_run"),
+    "azureml.core.run": {
+        **_of("Run get_run"),
+        "_OfflineRun": f"{_V1}.context:_OfflineRun",  # scripts ask for the class to know where they are
+        "_SubmittedRun": f"{_V1}.context:_SubmittedRun",
+    },
     "azureml.core.runconfig": {
         **_RUN_CONFIGURATION,
         **_of("DockerSection PythonSection Environment"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import Any
-from urllib.parse import quote, urlparse
+from urllib.parse import quote, unquote, urlparse
 
 from mlflow.store.artifact.artifact_repo import verify_artifact_path
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
@@ -17,6 +17,18 @@ def uri_of(folder: str) -> str:
     return f"hdcore://{quote(folder)}"
 
 
+def _as_stored(path: str) -> str:
+    """Return a quoted path without the ``outputs/`` that Azure has before the names of artifacts, if it is not there.
+
+    >>> _as_stored("/root/sweeps/s/runs/0000/outputs/outputs/model")
+    '/root/sweeps/s/runs/0000/outputs/model'
+    """
+    if os.path.exists(unquote(path)):
+        return path
+    before, found, after = path.partition("/outputs/outputs")
+    return f"{before}/outputs{after}" if found and after[:1] in ("", "/") else path
+
+
 class OutputsRepository(LocalArtifactRepository):  # type: ignore[misc]
     """A local folder as artifact repository.
 
@@ -25,9 +37,24 @@ class OutputsRepository(LocalArtifactRepository):  # type: ignore[misc]
     """
 
     def __init__(self, artifact_uri: str, *arguments: Any, **more: Any) -> None:
-        super().__init__(f"file://{urlparse(artifact_uri).path}", *arguments, **more)
+        path = urlparse(artifact_uri).path
+        if not os.environ.get("HDCORE_REPORT"):  # where runs are read, MLflow asks for a folder in the artifacts by URI
+            path = _as_stored(path)
+        super().__init__(f"file://{path}", *arguments, **more)
 
     def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> None:
         """Copy the files of a folder, but for those that are there already."""
         verify_artifact_path(artifact_path)
         copy_folder(os.fspath(local_dir), os.path.join(self.artifact_dir, artifact_path or ""))
+
+    def list_artifacts(self, path: str | None = None) -> Any:
+        """Return what is in the folder; it may be called ``outputs``, as in Azure."""
+        return super().list_artifacts(self._inner(path))
+
+    def download_artifacts(self, artifact_path: str, dst_path: str | None = None) -> Any:
+        """Return the local path of an artifact, copied if a target is given; ``outputs/`` may stand before it."""
+        return super().download_artifacts(self._inner(artifact_path), dst_path)
+
+    def _inner(self, path: Any) -> Any:
+        first, _, rest = (path or "").partition("/")
+        return rest if first == "outputs" and not os.path.exists(os.path.join(self.artifact_dir, path)) else path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mlflow.entities import (
     Dataset,
@@ -26,19 +26,26 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hdcore.tracking.journal import LoggedRun
-    from hdcore.tracking.trial import Trial
 
-_NEEDS_UUID = "run_uuid" in inspect.signature(RunInfo.__init__).parameters  # before 3.0
+    class Around(Protocol):
+        """What is around a run: the id of its experiment, and the folder of its artifacts."""
+
+        sweep_id: str
+
+        def artifacts_of(self, run_id: str) -> str: ...
+
+
+NEEDS_UUID = "run_uuid" in inspect.signature(RunInfo.__init__).parameters  # before 3.0
 RUN_NAME = "mlflow.runName"
 PARENT = "mlflow.parentRunId"
 
 
-def run_of(trial: Trial, run_id: str, logged: LoggedRun) -> Any:
+def run_of(trial: Around, run_id: str, logged: LoggedRun) -> Any:
     """Return a run as MLflow's entity."""
     fields: dict[str, Any] = {
         "run_id": run_id,
         "experiment_id": trial.sweep_id,
-        "user_id": _user(),
+        "user_id": user(),
         "status": logged.info.get("status", "RUNNING"),
         "start_time": logged.info.get("start", 0),
         "end_time": logged.info.get("end"),
@@ -46,7 +53,7 @@ def run_of(trial: Trial, run_id: str, logged: LoggedRun) -> Any:
         "artifact_uri": uri_of(trial.artifacts_of(run_id)),
         "run_name": logged.info.get("name", run_id),
     }
-    if _NEEDS_UUID:
+    if NEEDS_UUID:
         fields["run_uuid"] = run_id
     tags = {RUN_NAME: fields["run_name"], **logged.tags}
     if logged.info.get("parent"):
@@ -91,7 +98,7 @@ def _inputs_and_outputs(logged: LoggedRun) -> tuple[Any, ...]:
     return RunInputs(datasets, used), RunOutputs([LoggedModelOutput(model, step) for model, step in logged.made])
 
 
-def _user() -> str:
+def user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # no entry for the user's number, as in containers

@@ -17,14 +17,22 @@ if TYPE_CHECKING:
 
 
 def tracking_store(store_uri: str | None = None, artifact_uri: str | None = None) -> Any:
-    """Return the tracking store of the trial (entry point ``mlflow.tracking_store``)."""
+    """Return the tracking store: of the trial, elsewhere of stored sweeps (entry point ``mlflow.tracking_store``)."""
+    if not _is_trial():
+        from hdcore.tracking.reading import SweepsStore
+
+        return SweepsStore(store_uri or URI)
     from hdcore.tracking.store import TrialStore
 
     return TrialStore()
 
 
 def registry_store(store_uri: str | None = None, tracking_uri: str | None = None) -> Any:
-    """Return the trial's registry of models (entry point ``mlflow.model_registry_store``)."""
+    """Return the trial's registry; elsewhere there is none (entry point ``mlflow.model_registry_store``)."""
+    if not _is_trial():
+        from hdcore.tracking.reading import NoRegistry
+
+        return NoRegistry()
     from hdcore.tracking.registry import TrialRegistry
 
     return TrialRegistry()
@@ -37,9 +45,13 @@ def artifact_repository(artifact_uri: str, *arguments: Any, **more: Any) -> Any:
     return OutputsRepository(artifact_uri, *arguments, **more)
 
 
+def _is_trial() -> bool:
+    return bool(os.environ.get("HDCORE_REPORT"))
+
+
 def is_ours() -> bool:
     """Return whether this process belongs to a trial whose MLflow data are to land in its sweep."""
-    return bool(os.environ.get("HDCORE_REPORT")) and os.environ.get("MLFLOW_TRACKING_URI") == URI
+    return _is_trial() and os.environ.get("MLFLOW_TRACKING_URI") == URI
 
 
 def _keep_to_the_sweep() -> None:

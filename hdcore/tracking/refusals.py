@@ -1,4 +1,4 @@
-"""What of MLflow's interfaces is not there in trials, refused by name."""
+"""What of MLflow's interfaces is not there, refused by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 
-def refuse_the_rest(store: type, interface: type, inherited: Collection[str] = ()) -> None:
+def refuse_the_rest(
+    store: type, interface: type, inherited: Collection[str] = (), where: str = "in trials of a sweep"
+) -> None:
     """Let a store refuse each public method of MLflow's interface that it does not define.
 
     The methods of MLflow's base classes do nothing and say nothing.
@@ -23,15 +25,17 @@ def refuse_the_rest(store: type, interface: type, inherited: Collection[str] = (
         Our class, and the class of MLflow's that it derives from.
     inherited : collection of str
         Methods that MLflow's class implements with the others.
+    where : str
+        Where they are not there, for the message.
     """
     for name, method in inspect.getmembers(interface, inspect.isfunction):
         if not name.startswith("_") and name not in inherited and getattr(store, name) is method:
-            setattr(store, name, _refusal(name))
+            setattr(store, name, _refusal(name, where))
 
 
-def _refusal(name: str) -> Any:
+def _refusal(name: str, where: str) -> Any:
     def method(self: object, *arguments: Any, **more: Any) -> NoReturn:
-        raise MlflowException(f"hdcore: MLflow's {name} is not there in trials of a sweep", NOT_IMPLEMENTED)
+        raise MlflowException(f"hdcore: MLflow's {name} is not there {where}", NOT_IMPLEMENTED)
 
     method.__name__ = name
     return method

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -288,6 +289,7 @@ def test_a_sweep_starts_from_an_earlier_one_and_goes_on_with_a_run(workspace: hd
     parent.wait_for_completion()
     earlier = hd.Run(experiment, f"{parent.id}_1")
     run = experiment.submit(config(resume_from=hd.HyperDriveRun(experiment, parent.id), resume_child_runs=[earlier]))
+    assert json.loads(run.properties["resume_from"]) == [parent.id]
     assert run.wait_for_completion()["status"] == "Completed"
     first = hd.Run(experiment, f"{run.id}_0")
     assert run.get_hyperparameters()[first.id] == parent.get_hyperparameters()[earlier.id]

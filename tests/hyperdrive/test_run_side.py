@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -216,6 +217,21 @@ def test_offline_runs_print(offline: Any, capsys: pytest.CaptureFixture[str]) ->
         "Run failed: why\n"
     )
     assert offline.id.startswith("OfflineRun_")
+
+
+def test_scripts_may_ask_for_the_class_of_their_run(offline: Any) -> None:
+    from hdcore.standins.azureml_names import MODULES
+    from hdcore.standins.serve import Standins
+
+    run_module = ModuleType("azureml.core.run")
+    Standins("azureml", MODULES).fill(run_module)
+    assert isinstance(offline, run_module._OfflineRun)
+    assert not isinstance(offline, run_module._SubmittedRun)
+    assert type(offline).__name__ == "_OfflineRun"  # some compare the name, to do without the import
+
+
+def test_a_submitted_run_is_no_offline_run(submitted: Any) -> None:
+    assert type(submitted).__name__ == "_SubmittedRun"
 
 
 LOGGING = "log_list log_table log_image log_confusion_matrix log_accuracy_table log_predictions log_residuals"

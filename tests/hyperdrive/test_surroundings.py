@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import sys
@@ -67,6 +68,16 @@ def test_a_command_takes_searched_arguments_at_its_end(
 def test_script_and_command_exclude_each_other() -> None:
     with pytest.raises(hd.UserErrorException, match="give one of them"):
         hd.ScriptRunConfig(".", "train.py", command="python train.py")
+
+
+def test_a_script_run_configuration_takes_its_arguments_in_azures_order() -> None:
+    order = "source_directory script arguments run_config compute_target environment distributed_job_config resume_from"
+    more = "max_run_duration_seconds command docker_runtime_config"
+    parameters = inspect.signature(hd.ScriptRunConfig).parameters.values()
+    assert [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD] == [
+        *order.split(),
+        *more.split(),
+    ]
 
 
 def test_a_run_configuration_beats_target_and_environment() -> None:

@@ -128,6 +128,7 @@ def test_details_of_the_sweep_have_the_keys_of_the_service(finished: hd.HyperDri
     assert properties["runTemplate"] == "HyperDrive"
     assert float(properties["score"]) == pytest.approx(0.52)
     assert properties["best_child_run_id"].startswith(finished.id)
+    assert properties["best_data_container_id"].endswith(properties["best_child_run_id"])
 
 
 def test_tags_hold_the_configuration_and_each_run(finished: hd.HyperDriveRun) -> None:
@@ -136,6 +137,7 @@ def test_tags_hold_the_configuration_and_each_run(finished: hd.HyperDriveRun) ->
     assert json.loads(tags["_aml_system_generator_config"])["name"] == "GRID"
     assert json.loads(tags["_aml_system_policy_config"])["name"] == "Bandit"
     assert tags["_aml_system_max_total_jobs"] == "10"
+    assert {"platform_config", "_aml_system_platform_config"} <= set(tags)
     assert json.loads(tags[f"_aml_system_{finished.id}_0"])["batch_size"] == 16
 
 
