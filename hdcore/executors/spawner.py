@@ -47,8 +47,12 @@ class Spawner:
             raise ExecutorError(f"the process that starts runs died {often}{self.last_words()}")
         self._starts.append(now)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self.pid = self._begin_process(theirs, ours, self._errors)
+        try:
+            with theirs:
+                self.pid = self._begin_process(theirs, ours, self._errors)
+        except BaseException:
+            ours.close()
+            raise
         self.generation += 1
         return ours
 

@@ -158,7 +158,7 @@ class Supervisors:
             self._settle_loss(run)
 
     def _replace_spawner(self) -> None:
-        """Start another spawner; while the machine lacks what that takes, the next run to be handed over tries again."""
+        """Start another spawner; while the machine lacks what that takes, the next run handed over tries again."""
         try:
             self._restart_spawner()
         except OSError as error:
@@ -234,7 +234,7 @@ class Supervisors:
             try:
                 self._hand_over(run)
             except OSError as error:
-                run.socket = None
+                self.drop(run)
                 self._end(run, outcome.not_started(run.launch, os.strerror(error.errno or 0), error.errno or 0))
         elif not run.said_hello:
             why = f"the process that starts runs died{self.spawner.last_words()}"

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 def substance(recording: str) -> list[str]:
     """What does not depend on the moment: not the order of runs, their times, or which run has which device."""
     text = re.sub(r"tonight/\d+", "tonight/N", recording)
-    text = re.sub(r"\b[\d.:]+ s\b", "T", text)
+    text = re.sub(r"\b[\d.:]+ m?s\b", "T", text)
     text = re.sub(r"\d+ CPUs?", "N CPUs", text.replace("  * best so far", ""))
     return sorted(text.split("\n"))
 
