@@ -175,12 +175,23 @@ class StepSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PipelineSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """Steps in the order in which they run: each after those whose outputs it takes."""
+    """Steps in the order in which they run: each after those whose outputs it takes.
+
+    Attributes
+    ----------
+    outputs : dict
+        Name of an output of the pipeline -> (step, output) that it is.
+    """
 
     name: str
     steps: tuple[StepSpec, ...]
     source: str = ""
     warnings: tuple[str, ...] = ()
+    outputs: dict[str, tuple[str, str]] = {}
+    display_name: str = ""
+    experiment_name: str = ""
+    description: str = ""
+    tags: dict[str, str] = {}
 
 
 class EarlierRun(msgspec.Struct, frozen=True):

@@ -45,14 +45,14 @@ MAY_IMPORT = {
     "imports": {"command", "space", "store", "sweep"},
     "pipeline": {"store", "sweep"},
     "hyperdrive": {
-        "azure", "command", "document", "executors", "observer", "policies", "runtime", "signals", "space", "store",
-        "sweep", "workspace",
+        "azure", "command", "document", "executors", "observer", "pipeline", "policies", "runtime", "signals", "space",
+        "store", "sweep", "workspace",
     },
     "azure.v2": {
-        "azure", "command", "document", "hyperdrive", "standins", "store", "sweep", "workspace",
+        "azure", "command", "document", "hyperdrive", "pipeline", "standins", "store", "sweep", "workspace",
     },
     "azure.notebook": {"hyperdrive"},
-    "azure.running": {"azure.notebook", "azure.v2", "hyperdrive", "store", "views"},
+    "azure.running": {"azure.notebook", "azure.v2", "hyperdrive", "pipeline", "store", "views"},
     "cli": {
         "azure", "azure.running", "document", "executors", "imports", "pipeline", "signals", "space", "standins",
         "store", "sweep", "tracking", "ui", "views",

@@ -75,23 +75,37 @@ def load_pipeline(
         `source` is the path, `field` the dotted key (``jobs.train.limits``).
     """
     try:
-        return _Reader(Path(path), inputs or {}, overrides or {}).pipeline()
+        return pipeline_of(read_file(path), Path(path), inputs or {}, overrides or {})
     except InputError as error:
         if error.source is None:
             error.source = os.fspath(path)
         raise
 
 
+def pipeline_of(
+    data: Any, path: Path, inputs: Mapping[str, str], overrides: Mapping[str, Any], *, is_file: bool = True
+) -> PipelineSpec:
+    """Return what a mapping with the keys of a pipeline file specifies; `path` is the file that it stands in.
+
+    `is_file` is False for a pipeline that was described in Python, see `sweep_of`.
+    """
+    return _Reader(data, path, inputs, overrides, is_file).pipeline()
+
+
 class _Reader:
-    def __init__(self, path: Path, given: Mapping[str, str], overrides: Mapping[str, Any]) -> None:
-        self._path, self._given, self._overrides = path, given, overrides
+    def __init__(
+        self, data: Any, path: Path, given: Mapping[str, str], overrides: Mapping[str, Any], is_file: bool
+    ) -> None:
+        self._data, self._path, self._given, self._overrides = data, path, given, overrides
+        self._is_file = is_file
         self._folder = Path(os.path.abspath(path)).parent
+        self._outputs: dict[str, tuple[str, str]] = {}  # of the pipeline -> step and its output
         self._used: set[str] = set()  # of `given`
         self._inputs: dict[str, Any] = {}
         self._jobs: dict[str, Any] = {}
 
     def pipeline(self) -> PipelineSpec:
-        data = mapping(read_file(self._path), "", _KEYS)
+        data = mapping(self._data, "", _KEYS)
         labels = read_labels(data)
         if data.get("settings") is not None:
             mapping(data["settings"], "settings", _SETTINGS)
@@ -116,7 +130,12 @@ class _Reader:
                 )  # fmt: skip
         warnings = tuple(f"jobs.{step}: {text}" for step, one in found.items() for text in one.spec.warnings)
         return PipelineSpec(
-            name=name, steps=tuple(_in_order(found)), source=os.path.abspath(self._path), warnings=warnings
+            name=name,
+            steps=tuple(_in_order(found)),
+            source=os.path.abspath(self._path),
+            warnings=warnings,
+            outputs=self._outputs,
+            **labels,
         )
 
     def _step(self, step: str, job: Any, pipeline: str) -> StepSpec:
@@ -131,10 +150,10 @@ class _Reader:
         aliases: dict[str, str] = {}
         try:
             data["inputs"] = self._bound_inputs(data.get("inputs"), bindings, aliases)
-            data["outputs"] = _plain_outputs(data.get("outputs"))
+            data["outputs"] = self._plain_outputs(step, data.get("outputs"))
             given = self._given_for(step, [name for name in data["inputs"] if name not in bindings], aliases)
             read = _sweep if kind.lower() == "sweep" else _command
-            spec = read(data, self._path, self._folder, given, self._overrides, f"{pipeline}.{step}")
+            spec = read(data, self._path, given, self._overrides, f"{pipeline}.{step}", self._is_file)
         except InputError as error:
             if error.source is None:
                 error.field = field if error.field is None else f"{field}.{error.field}"
@@ -184,6 +203,23 @@ class _Reader:
             return value
         return {**item, **more} if isinstance(item, dict) else item
 
+    def _plain_outputs(self, step: str, outputs: Any) -> Any:
+        """Drop where Azure would put an output, which stays in the run's folder; note which ones are the pipeline's."""
+        if not isinstance(outputs, dict):
+            return outputs
+        plain: dict[str, Any] = {}
+        for name, item in outputs.items():
+            match = _REFERENCE.fullmatch(str(item.get("path", "") if isinstance(item, dict) else item).strip())
+            if match is not None and match[1].startswith("outputs."):
+                self._outputs[match[1].partition(".")[2]] = (step, str(name))
+            if match is not None and isinstance(item, str):
+                plain[name] = None
+            elif isinstance(item, dict) and "${{" in str(item.get("path", "")):
+                plain[name] = {key: value for key, value in item.items() if key != "path"}
+            else:
+                plain[name] = item
+        return plain
+
     def _known_step(self, step: str, field: str) -> str:
         if step not in self._jobs:
             refuse(field, f"refers to the step '{clean(step)}'; there is {', '.join(self._jobs)}")
@@ -201,14 +237,15 @@ class _Reader:
 
 
 def _sweep(
-    data: dict[str, Any], path: Path, folder: Path, given: Mapping[str, str], overrides: Mapping[str, Any], name: str
+    data: dict[str, Any], path: Path, given: Mapping[str, str], overrides: Mapping[str, Any], name: str, is_file: bool
 ) -> SweepSpec:
     data = {key: value for key, value in data.items() if key != "name"}
-    return sweep_of({"sampling_algorithm": "random", **data}, path, given, {**overrides, "name": name})
+    more = {**overrides, "name": name}
+    return sweep_of({"sampling_algorithm": "random", **data}, path, given, more, is_file=is_file)
 
 
 def _command(
-    data: dict[str, Any], path: Path, folder: Path, given: Mapping[str, str], overrides: Mapping[str, Any], name: str
+    data: dict[str, Any], path: Path, given: Mapping[str, str], overrides: Mapping[str, Any], name: str, is_file: bool
 ) -> SweepSpec:
     """Return a sweep of one run, which nothing is searched in."""
     mapping(data, "", _COMMAND_KEYS)
@@ -216,6 +253,7 @@ def _command(
     block = data.get("hdcore")
     more = {} if block is None else schema.read_hdcore(mapping(block, "hdcore", _HDCORE_KEYS))
     try:
+        folder = Path(os.path.abspath(path)).parent
         execution = read_execution(
             _trial(data), data, folder, searched={}, shell=more.get("shell", "auto"), given=given, warnings=warnings
         )
@@ -223,6 +261,8 @@ def _command(
         if error.field is not None:
             error.field = re.sub(r"^trial(\.|$)", r"component\1" if "component" in data else "", error.field)
         raise
+    if not is_file and data.get("code") is None:
+        execution["code"] = None
     limits = {} if data.get("limits") is None else mapping(data["limits"], "limits", ("timeout",))
     timeout = limits.get("timeout")
     return SweepSpec(
@@ -253,21 +293,6 @@ def _trial(data: dict[str, Any]) -> Any:
         what = "is a mapping" if isinstance(component, dict) else f"is {shown(component)}"
         refuse("component", f"{what}; give the path of a component's YAML file")
     return component
-
-
-def _plain_outputs(outputs: Any) -> Any:
-    """Drop where Azure would put an output; it stays in the run's folder here."""
-    if not isinstance(outputs, dict):
-        return outputs
-    plain: dict[str, Any] = {}
-    for name, item in outputs.items():
-        if isinstance(item, str) and _REFERENCE.fullmatch(item.strip()):
-            plain[name] = None
-        elif isinstance(item, dict) and "${{" in str(item.get("path", "")):
-            plain[name] = {key: value for key, value in item.items() if key != "path"}
-        else:
-            plain[name] = item
-    return plain
 
 
 def _in_order(steps: Mapping[str, StepSpec]) -> list[StepSpec]:

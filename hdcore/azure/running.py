@@ -17,14 +17,17 @@ from typing import TYPE_CHECKING, NoReturn
 from hdcore.azure.v2.drivers import is_driven, stop, wait
 from hdcore.errors import HdcoreError, InputError, OutOfScopeError
 from hdcore.hyperdrive.drive import STARTED_VARIABLE
+from hdcore.pipeline import read_plan
+from hdcore.pipeline.plan import PIPELINES_NAME
 from hdcore.store import StoreReader
 from hdcore.typing import RunStatus
-from hdcore.views.text import printable
+from hdcore.views.text import plural, printable
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from hdcore.azure.notebook.read import Cell
+    from hdcore.pipeline import PlanState
     from hdcore.store import StoredSweep
 
 _OWN = (os.path.dirname(os.path.abspath(__file__)), "<frozen runpy>", "<frozen importlib")
@@ -163,12 +166,30 @@ def _exit_code(ended: _Ended, folders: list[Path]) -> int:
     """Say which sweeps were stopped, and return the exit code of the whole."""
     has_failed = False
     for folder in folders:
-        sweep = wait(folder)
+        wait(folder)
+        if folder.parent.name == PIPELINES_NAME:
+            pipeline = read_plan(folder.parent.parent, folder.name)
+            has_failed = has_failed or pipeline.status is not RunStatus.COMPLETED
+            _tell_pipeline(pipeline)
+            continue
+        with StoreReader.open(folder) as reader:
+            sweep = reader.sweep()
         has_failed = has_failed or not sweep.counts[RunStatus.COMPLETED]
         _tell_result(folder, sweep)
     if ended.code and not (ended.is_out_of_scope and folders):
         return ended.code
     return 1 if has_failed else 0
+
+
+def _tell_pipeline(state: PlanState) -> None:
+    name = state.spec.name
+    if not state.status.is_terminal:
+        print(f"hdcore: {name} was stopped; go on with: hdcore resume {name}", file=sys.stderr)
+    elif state.error:
+        print(f"hdcore: {printable(state.error)}", file=sys.stderr)
+    else:
+        steps = ", ".join(state.sweeps.values())
+        print(f"hdcore: {name}: {state.status.value}, {plural(len(state.sweeps), 'step')}: {steps}", file=sys.stderr)
 
 
 def _tell_result(folder: Path, sweep: StoredSweep) -> None:

@@ -22,10 +22,17 @@ from hdcore.records import Parent, SweepSpec
 from hdcore.typing import Configuration, RunStatus
 
 if TYPE_CHECKING:
-    from hdcore.store import StoredRun
+    from collections.abc import Callable
+
+    from hdcore.executors.base import Executor
+    from hdcore.signals import StopSignals
+    from hdcore.store import Store, StoredRun
 
 LOG_NAME = "azureml-logs/hyperdrive.txt"
 """Name of the driver's log among the sweep's files."""
+
+PIPELINE_LOG_NAME = "logs/azureml/executionlogs.txt"
+"""Name of the driver's log among the files of a pipeline."""
 
 STARTED_VARIABLE = "HDCORE_STARTED"
 """Names a file that gets the folder of each sweep that is started, a line each."""
@@ -43,7 +50,7 @@ _PROGRAM = (
 
 
 def start_driver(folder: Path) -> None:
-    """Start the driver of a sweep; return when it drives, or when another one does.
+    """Start the driver of a sweep, or of a pipeline; return when it drives, or when another one does.
 
     Raises
     ------
@@ -88,8 +95,7 @@ def start_driver(folder: Path) -> None:
     text = (folder / _OWN_LOG).read_bytes()[began:].decode(errors="replace").strip()
     last = text.splitlines()[-1] if text else "it said nothing"
     raise HyperDriveServiceException(
-        f"sweep {folder.name}: its driver ended before it could start: {last};"
-        f" `hdcore resume {folder.name}` tries again"
+        f"{folder.name}: its driver ended before it could start: {last}; `hdcore resume {folder.name}` tries again"
     )
 
 
@@ -102,24 +108,21 @@ def _note_started(folder: Path) -> None:
 
 
 def main(folder: str, ready: int) -> int:
-    """Drive a sweep to its end; the driver's process."""
-    from hdcore.signals import StopSignals
-    from hdcore.store import Store
-    from hdcore.sweep import local_executor, run_sweep
+    """Drive a sweep, or the steps of a pipeline, to the end; the driver's process."""
+    from hdcore.pipeline.plan import PIPELINES_NAME
 
     path = Path(folder)
     os.set_inheritable(ready, False)  # runs must not hold it open
+
+    def begun() -> None:
+        os.write(ready, b"ready\n")
+        os.close(ready)
+
     try:
-        with Store.open(path.parent.parent, path.name) as store:
-            executor = local_executor(store.spec, store.sweep_id)
-            log = HyperDriveLog(path, store.sweep_id)
-            os.write(ready, b"ready\n")
-            os.close(ready)
-            try:
-                with StopSignals() as stop:
-                    run_sweep(store, executor=executor, observer=log, stop=stop, is_resumed=True)
-            finally:
-                log.close()
+        if path.parent.name == PIPELINES_NAME:
+            _drive_pipeline(path, begun)
+        else:
+            _drive_sweep(path, begun)
         return 0
     except HdcoreError as error:
         print(f"hdcore: {error}", file=sys.stderr, flush=True)
@@ -127,6 +130,54 @@ def main(folder: str, ready: int) -> int:
     except OSError as error:
         print(f"hdcore: {error.filename or path}: {error.strerror}", file=sys.stderr, flush=True)
         return StoreError.exit_code
+
+
+def _drive_sweep(path: Path, begun: Callable[[], None]) -> None:
+    from hdcore.signals import StopSignals
+    from hdcore.store import Store
+    from hdcore.sweep import local_executor
+
+    with Store.open(path.parent.parent, path.name) as store:
+        executor = local_executor(store.spec, store.sweep_id)
+        begun()
+        with StopSignals() as stop:
+            _drive_store(store, executor, stop)
+
+
+def _drive_pipeline(path: Path, begun: Callable[[], None]) -> None:
+    from hdcore.pipeline import Plan, run_steps
+    from hdcore.signals import StopSignals
+    from hdcore.sweep import local_executor
+
+    with Plan.open(path.parent.parent, path.name) as plan, StopSignals() as stop:
+        begun()
+
+        def drive(store: Store, is_resumed: bool) -> RunStatus:
+            return _drive_store(store, local_executor(store.spec, store.sweep_id), stop)
+
+        log = path / "files" / PIPELINE_LOG_NAME
+        make_private_folder(log.parent)
+        with open(log, "a", encoding="utf-8", buffering=1) as file:
+
+            def say(line: str) -> None:
+                file.write(f"[{_now()}] {line}\n")
+
+            try:
+                status = run_steps(plan, drive, say)
+            except HdcoreError as error:
+                say(str(error))
+                raise
+            say("Finishing experiment: no runs left and nothing to schedule." if status.is_terminal else "stopped")
+
+
+def _drive_store(store: Store, executor: Executor, stop: StopSignals) -> RunStatus:
+    from hdcore.sweep import run_sweep
+
+    log = HyperDriveLog(store.folder, store.sweep_id)
+    try:
+        return run_sweep(store, executor=executor, observer=log, stop=stop, is_resumed=True)
+    finally:
+        log.close()
 
 
 class HyperDriveLog(Observer):
@@ -200,9 +251,12 @@ class HyperDriveLog(Observer):
             self._file = None
 
     def _line(self, part: str, text: str, *, level: str = "INFO") -> None:
-        now = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
         try:
             if self._file is not None:
-                self._file.write(f"[{now}][{part}][{level}]{' '.join(text.split())}\n")
+                self._file.write(f"[{_now()}][{part}][{level}]{' '.join(text.split())}\n")
         except OSError:  # a full disk must not end the sweep here: the store tells of it
             pass
+
+
+def _now() -> str:
+    return datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")

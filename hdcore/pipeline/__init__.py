@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from hdcore.pipeline.plan import Plan, find_plan, plan_of_sweep
-from hdcore.pipeline.steps import run_steps
+from hdcore.pipeline.plan import Plan, PlanState, cancel_plan, find_plan, list_plans, plan_of_sweep, read_plan
+from hdcore.pipeline.steps import output_path, run_steps
 
-__all__ = ["Plan", "find_plan", "plan_of_sweep", "run_steps"]
+__all__ = [
+    "Plan",
+    "PlanState",
+    "cancel_plan",
+    "find_plan",
+    "list_plans",
+    "output_path",
+    "plan_of_sweep",
+    "read_plan",
+    "run_steps",
+]

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import msgspec
 
 from hdcore.errors import HdcoreError, RefusedError, StateError
-from hdcore.pipeline.plan import Plan
+from hdcore.pipeline.plan import Plan, status_of_sweep
 from hdcore.records import StepSpec, SweepSpec
 from hdcore.store import Store, StoredRun, StoreReader, run_folder
 from hdcore.sweep import create_sweep, free_name
@@ -39,15 +39,26 @@ def run_steps(plan: Plan, drive: Drive, say: Callable[[str], None] = lambda line
     Raises
     ------
     StateError
-        If a step has failed, so that the ones after it cannot run; the pipeline can be resumed.
+        If a step has failed, so that the ones after it cannot run, or the pipeline was canceled; it can be resumed.
     """
+    plan.note_error("")
+    try:
+        return _run_steps(plan, drive, say)
+    except HdcoreError as error:
+        plan.note_error(str(error))
+        raise
+
+
+def _run_steps(plan: Plan, drive: Drive, say: Callable[[str], None]) -> RunStatus:
     name = plan.spec.name
     for place, step in enumerate(plan.spec.steps, 1):
         title = f"{name}: step {place} of {len(plan.spec.steps)}, {step.name}"
-        status = _status(plan, step)
+        status = status_of_sweep(plan.root, plan.sweeps.get(step.name))
         if status is RunStatus.COMPLETED:
             say(f"{title}: done before")
             continue
+        if plan.is_canceled:
+            raise StateError(f"pipeline {name}: canceled before step {step.name}; `hdcore resume {name}` goes on")
         say(title)
         if status is None or status.is_terminal:
             with _begin(plan, step) as store:
@@ -94,20 +105,17 @@ def _begin(plan: Plan, step: StepSpec) -> Store:
                 raise
 
 
-def _status(plan: Plan, step: StepSpec) -> RunStatus | None:
-    """Return where the sweep of a step stands; None if there is none."""
-    sweep = plan.sweeps.get(step.name)
-    if sweep is None or not (plan.root / "sweeps" / sweep).exists():
-        return None
-    with StoreReader.open(plan.root / "sweeps" / sweep) as reader:
-        return reader.sweep().status
-
-
 def _reason(plan: Plan, step: StepSpec) -> str:
     """Return why a step has failed: the last words of a run of it."""
     with StoreReader.open(plan.root / "sweeps" / plan.sweeps[step.name]) as reader:
         failed = [run.reason for run in reader.runs() if run.status is RunStatus.FAILED and run.reason]
     return f" ({failed[-1]})" if failed else ""
+
+
+def output_path(root: Path, sweep: str, output: str) -> Path | None:
+    """Return the path of an output of a step's best run; None if no run has completed."""
+    run = _best_completed(root / "sweeps" / sweep)
+    return None if run is None else run_folder(root / "sweeps" / sweep, run.number) / "outputs" / output
 
 
 def _best_completed(folder: Path) -> StoredRun | None:

@@ -44,6 +44,7 @@ _ENTITIES = {
     ),
     **_of("command", "Command CommandComponent CommandJob Job"),
     **_of("jobs", "ValidationResult"),
+    **_of("pipeline", "PipelineJob PipelineJobSettings"),
     "Component": f"{_V2}.command:CommandComponent",
     "Sweep": f"{_V2}.sweep:SweepJob",
     **_not_served(
@@ -61,7 +62,7 @@ _ENTITIES = {
         "!it has no local meaning; hdcore runs command and sweep jobs on this machine",
         "AlertNotification AzureDataLakeGen1Datastore CronTrigger DataImport FeatureSet FeatureStore "
         "FeatureStoreEntity Hub Index JobSchedule KubernetesCompute MonitorDefinition MonitorSchedule Notification "
-        "OneLakeDatastore Parallel ParallelComponent ParallelTask PipelineComponent PipelineJob PipelineJobSettings "
+        "OneLakeDatastore Parallel ParallelComponent ParallelTask PipelineComponent "
         "Project RecurrencePattern RecurrenceTrigger Registry RetrySettings Schedule Spark SparkComponent SparkJob "
         "SynapseSparkCompute VirtualMachineCompute WorkspaceConnection",
     ),
@@ -129,9 +130,7 @@ MODULES: dict[str, dict[str, str]] = {
             "ServerlessEndpointOperations",
         ),
     },
-    "azure.ai.ml.dsl": {
-        "pipeline": "!hdcore runs pipelines from their YAML file; submit the sweep job itself here",
-    },
+    "azure.ai.ml.dsl": _of("pipeline", "pipeline"),
     "azure.ai.ml.automl": _not_served(
         _AUTOML,
         "ClassificationJob ForecastingJob ImageClassificationJob ImageClassificationMultilabelJob "

@@ -80,10 +80,9 @@ def new_sweep_id() -> str:
 
 
 def free_name(root: Path, wanted: str) -> str:
-    """Return `wanted`, or with the first free of ``-2``, ``-3``, … if a sweep of this name exists."""
-    folder = root / "sweeps"
+    """Return `wanted`, or with the first free of ``-2``, ``-3``, … if a sweep or pipeline of this name exists."""
     name, n = wanted, 1
-    while os.path.lexists(folder / name):
+    while any(os.path.lexists(root / kind / name) for kind in ("sweeps", "pipelines")):
         n += 1
         name = f"{wanted[: 254 - len(str(n))]}-{n}"
     return name

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hdcore.azure.v2.assets import Shelf
-from hdcore.azure.v2.command import CommandComponent
+from hdcore.azure.v2.command import CommandComponent, CommandJob
 from hdcore.azure.v2.entities import AmlCompute, AzureBlobDatastore, Compute, Data, Datastore, Environment, Model
 from hdcore.azure.v2.entities import Workspace as WorkspaceEntity
 from hdcore.azure.v2.exceptions import ValidationException
@@ -295,7 +295,13 @@ class ComponentOperations:
         self._known: dict[str, Any] = {}
 
     def create_or_update(self, component: Any, version: str | None = None, **kwargs: Any) -> Any:
-        """Keep a component under its name."""
+        """Keep a component under its name; a version is counted where none is given."""
+        if isinstance(component, CommandJob) and not isinstance(component, CommandComponent):
+            component = component.component
+        before = self._known.get(component.name)
+        if version is not None or component.version is None:
+            last = str(getattr(before, "version", None) or 0)
+            component.version = str(version or (int(last) + 1 if last.isdigit() else f"{last}-2"))
         self._known[component.name] = component
         return component
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hdcore.azure.component import search_inputs, settle_optional
 from hdcore.azure.v2.entities import CommandJobLimits, JobResourceConfiguration, JobService, QueueSettings
 from hdcore.azure.v2.exceptions import UnexpectedKeywordError
 from hdcore.azure.v2.expressions import SweepDistribution
 from hdcore.azure.v2.inputs import Input, Ports, input_document, output_document
+from hdcore.azure.v2.nodes import note_node
 
 if TYPE_CHECKING:
     from hdcore.azure.v2.sweep import SweepJob
+
+
+C = TypeVar("C", bound="CommandJob")
 
 
 class Job:
@@ -115,6 +118,16 @@ class CommandJob(Job):
         super().__setattr__(name, value)
 
     def __call__(self, *args: Any, **inputs: Any) -> CommandJob:
+        job = self._with_inputs(CommandJob(), args, inputs)
+        note_node(job, instead_of=self)
+        return job
+
+    @property
+    def component(self) -> CommandComponent:
+        """The command as a component, which can be registered and called."""
+        return self._with_inputs(CommandComponent(), (), {})
+
+    def _with_inputs(self, job: C, args: tuple[Any, ...], inputs: dict[str, Any]) -> C:
         if args:
             raise UnexpectedKeywordError(
                 f"{self.name or 'command'}: takes its inputs by name; write job(NAME=VALUE) with {self._known()}"
@@ -122,7 +135,7 @@ class CommandJob(Job):
         for name in inputs:
             if name not in self.inputs:
                 raise UnexpectedKeywordError(f"{self.name or 'command'}: has no input {name!r}; it has {self._known()}")
-        job = copy.copy(self)
+        job.__dict__.update(self.__dict__)
         job.inputs = Ports("input", {**self.inputs, **inputs})
         job.outputs = Ports("output", dict(self.outputs))
         job.tags, job.environment_variables = dict(self.tags), dict(self.environment_variables)
@@ -183,7 +196,7 @@ class CommandJob(Job):
 
         searched = {name: value for name, value in self.inputs.items() if isinstance(value, SweepDistribution)}
         given = any(item is not None for item in (max_concurrent_trials, max_total_trials, timeout, trial_timeout))
-        return SweepJob(
+        job = SweepJob(
             trial=self,
             compute=compute or self.compute,
             inputs={name: value for name, value in self.inputs.items() if name not in searched},
@@ -207,16 +220,15 @@ class CommandJob(Job):
             description=self.description,
             tags=dict(self.tags),
         )
+        note_node(job, instead_of=self)
+        return job
 
 
 class CommandComponent(CommandJob):
     """A command with declared inputs, from a file or from `command`; calling it makes a job."""
 
-    def __call__(self, *args: Any, **inputs: Any) -> CommandJob:
-        made = super().__call__(*args, **inputs)
-        job = CommandJob()
-        job.__dict__.update(made.__dict__)
-        return job
+    version: str | None = None
+    is_deterministic = True
 
 
 Command = CommandJob
@@ -260,7 +272,7 @@ def command(
         "docker_args": docker_args,
         "shm_size": shm_size,
     }
-    return CommandJob(
+    job = CommandJob(
         name=name,
         description=description,
         tags=tags,
@@ -282,6 +294,8 @@ def command(
         queue_settings=QueueSettings(job_tier=job_tier, priority=priority),
         parent_job_name=parent_job_name,
     )
+    note_node(job)
+    return job
 
 
 def trial_document(job: CommandJob, searched: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:

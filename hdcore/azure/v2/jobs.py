@@ -15,12 +15,22 @@ from hdcore.azure.v2.command import CommandJob, Job
 from hdcore.azure.v2.drivers import is_driven
 from hdcore.azure.v2.entities import JobService
 from hdcore.azure.v2.exceptions import JobException, ResourceNotFoundError
+from hdcore.azure.v2.pipeline import PipelineJob
+from hdcore.azure.v2.pipeline_jobs import (
+    find_pipeline,
+    log_of,
+    output_of,
+    step_names,
+    stored_pipeline,
+    top_level,
+)
 from hdcore.azure.v2.poller import Poller
-from hdcore.azure.v2.submit import submit
+from hdcore.azure.v2.submit import pipeline_specification, specification, submit
 from hdcore.azure.v2.sweep import command_job, sweep_job
 from hdcore.document import best_run, present_status
 from hdcore.errors import InputError
-from hdcore.hyperdrive.drive import LOG_NAME
+from hdcore.hyperdrive.drive import LOG_NAME, PIPELINE_LOG_NAME
+from hdcore.pipeline import cancel_plan
 from hdcore.store import StoreReader, list_sweeps
 from hdcore.sweep import cancel_stored
 from hdcore.typing import RunStatus
@@ -75,10 +85,11 @@ class JobOperations:
 
     def validate(self, job: Any, *, raise_on_failure: bool = False, **kwargs: Any) -> ValidationResult:
         """Check a job without running it."""
-        from hdcore.azure.v2.submit import specification
-
         try:
-            specification(job, self._root)
+            if isinstance(job, PipelineJob):
+                pipeline_specification(job, self._root)
+            else:
+                specification(job, self._root)
         except InputError as error:
             if raise_on_failure:
                 raise
@@ -95,6 +106,9 @@ class JobOperations:
         ResourceNotFoundError
             If there is no such job.
         """
+        pipeline = find_pipeline(self._root, name)
+        if pipeline is not None:
+            return stored_pipeline(pipeline)
         folder, number = self._find(name)
         with StoreReader.open(folder) as reader:
             sweep = reader.sweep()
@@ -112,10 +126,13 @@ class JobOperations:
         return job
 
     def list(self, *, parent_job_name: str | None = None, list_view_type: Any = None, **kwargs: Any) -> Iterator[Any]:
-        """Yield all jobs, newest first; with a parent its trials, in order of number."""
+        """Yield all jobs, newest first; with a parent its steps, or its trials in order of number."""
         if parent_job_name is None:
-            for name, _ in list_sweeps(self._root):
-                yield self.get(name)
+            yield from map(self.get, top_level(self._root))
+            return
+        pipeline = find_pipeline(self._root, parent_job_name)
+        if pipeline is not None:
+            yield from map(self.get, step_names(pipeline))
             return
         folder, number = self._find(parent_job_name)
         if number is not None:
@@ -127,7 +144,7 @@ class JobOperations:
 
     def show_services(self, name: str, node_index: int = 0) -> dict[str, Any] | None:
         """Return None: a job offers no services here."""
-        self._find(name)
+        self.get(name)
         return None
 
     # ------------------------------------------------------------------ waiting
@@ -140,13 +157,17 @@ class JobOperations:
         JobException
             If it failed.
         """
-        folder, number = self._find(name)
+        pipeline = find_pipeline(self._root, name)
+        folder, number = (pipeline.folder, None) if pipeline is not None else self._find(name)
         job = self.get(name)
         head = f"RunId: {name}\nWeb View: {job.studio_url}"
         print(f"{head}\n", flush=True)
-        is_command = isinstance(job, CommandJob)
         run = run_folder(folder, number or 0)
-        logs = [run / "stdout.log", run / "stderr.log"] if is_command else [folder / "files" / LOG_NAME]
+        if pipeline is not None:
+            logs = [log_of(pipeline)]
+        else:
+            logs = [run / "stdout.log", run / "stderr.log"]
+            logs = logs if isinstance(job, CommandJob) else [folder / "files" / LOG_NAME]
         read = dict.fromkeys(logs, 0)
         while True:
             is_over = self._is_over(folder, number)
@@ -169,6 +190,9 @@ class JobOperations:
 
     def cancel(self, name: str) -> None:
         """Cancel a job; see `begin_cancel`."""
+        if find_pipeline(self._root, name) is not None:
+            cancel_plan(self._root, name)
+            return
         folder, number = self._find(name)
         cancel_stored(folder, number)
 
@@ -194,11 +218,11 @@ class JobOperations:
 
     def archive(self, name: str) -> None:
         """Do nothing: nothing is archived here."""
-        self._find(name)
+        self.get(name)
 
     def restore(self, name: str) -> None:
         """Do nothing: nothing is archived here."""
-        self._find(name)
+        self.get(name)
 
     # ------------------------------------------------------------------ results
 
@@ -226,10 +250,18 @@ class JobOperations:
         JobException
             If the job has not ended, or has no such output.
         """
-        folder, number = self._find(name)
+        pipeline = find_pipeline(self._root, name)
         job = self.get(name)
         if job.status not in ("Completed", "Failed", "Canceled"):
             raise JobException(f"job {name} is {job.status}; download is possible when it has ended")
+        target = Path(download_path)
+        if pipeline is not None:
+            for output in pipeline.spec.outputs if all else [output_name] if output_name else ():
+                _copy(output_of(pipeline, self._root, output), target / "named-outputs" / output)
+            if log_of(pipeline).is_file() and not output_name:
+                _copy(log_of(pipeline), target / "artifacts" / PIPELINE_LOG_NAME)
+            return
+        folder, number = self._find(name)
         with StoreReader.open(folder) as reader:
             spec = reader.sweep().spec
             if number is None:
@@ -237,7 +269,6 @@ class JobOperations:
                 if best is None:
                     raise JobException(f"job {name} has no best trial: no trial reported {spec.metric!r}")
                 number = best.number
-        target = Path(download_path)
         outputs = run_folder(folder, number) / "outputs"
         named = list(spec.outputs) if all else [output_name] if output_name else []
         for output in named:
@@ -295,6 +326,11 @@ def job_path(root: Path, uri: str) -> Path | None:
     match = _JOB_PATH.fullmatch(uri.strip())
     if match is None:
         return None
+    pipeline = find_pipeline(root, match["job"])
+    if pipeline is not None:
+        if match["output"] not in pipeline.spec.outputs or ".." in (match["inner"] or "").split("/"):
+            return None
+        return output_of(pipeline, root, match["output"]) / (match["inner"] or "").strip("/")
     found = find_job(root, match["job"] or match["run"])
     if found is None:
         return None

@@ -13,6 +13,7 @@ from hdcore.azure.v2.command import CommandComponent, CommandJob
 from hdcore.azure.v2.entities import AmlCompute, Asset, Compute, ComputeInstance, Data, Entity, Environment, Model
 from hdcore.azure.v2.exceptions import ValidationException
 from hdcore.azure.v2.inputs import Input, Output
+from hdcore.azure.v2.pipeline import pipeline_of_file
 from hdcore.azure.v2.settings import RandomSamplingAlgorithm
 from hdcore.azure.v2.sweep import sweep_job
 from hdcore.errors import NotServedError
@@ -26,7 +27,7 @@ _COMMAND_KEYS = (
 
 
 def load_job(source: Any, *, relative_origin: str | None = None, params_override: Any = None, **kwargs: Any) -> Any:
-    """Return the job of a file: a sweep or a command.
+    """Return the job of a file: a sweep, a command or a pipeline.
 
     Parameters
     ----------
@@ -53,9 +54,11 @@ def load_job(source: Any, *, relative_origin: str | None = None, params_override
             job._block = data["hdcore"]
     elif kind == "command":
         job = _command(CommandJob, data, path.parent)
+    elif kind == "pipeline":
+        job = pipeline_of_file(path, data)
     else:
         raise NotServedError(
-            f"load_job: {path}: hdcore runs command and sweep jobs; this is a {kind or 'nameless'} job"
+            f"load_job: {path}: hdcore runs command, sweep and pipeline jobs; this is a {kind or 'nameless'} job"
         )
     for change in params_override or []:
         for key, value in change.items():
@@ -71,6 +74,7 @@ def load_component(source: Any = None, *, relative_origin: str | None = None, **
     component = _command(CommandComponent, data, path.parent)
     assert isinstance(component, CommandComponent)
     component.inputs = read_declared_inputs(data)
+    component.version = None if data.get("version") is None else str(data["version"])
     return component
 
 

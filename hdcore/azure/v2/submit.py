@@ -1,25 +1,28 @@
-"""A job becomes a sweep of hdcore's store, with a driver beside the program."""
+"""A job becomes a sweep of hdcore's store, or a pipeline of them, with a driver beside the program."""
 
 from __future__ import annotations
 
 import copy
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from hdcore.azure.load import is_remote, legal_name, missing_here, sweep_of
+from hdcore.azure.pipeline import pipeline_of
 from hdcore.azure.settings import engine_block, given_path, local_paths
 from hdcore.azure.v2.assets import registered_path
 from hdcore.azure.v2.command import CommandJob, inputs_document, outputs_document, trial_document
 from hdcore.azure.v2.exceptions import ValidationException
+from hdcore.azure.v2.pipeline import PipelineJob, flat_steps, pipeline_document
 from hdcore.azure.v2.sweep import SweepJob, labels_document, sweep_document
 from hdcore.errors import NotServedError
 from hdcore.hyperdrive.compute import has_gpu
 from hdcore.hyperdrive.submit import NO_METRIC, has_gpus
-from hdcore.records import InputSpec, SweepSpec
+from hdcore.records import InputSpec, PipelineSpec, SweepSpec
 
 
 def submit(job: Any, root: Path, **changes: Any) -> Path:
@@ -27,7 +30,7 @@ def submit(job: Any, root: Path, **changes: Any) -> Path:
 
     Parameters
     ----------
-    job : SweepJob or CommandJob
+    job : SweepJob, CommandJob or PipelineJob
     root : Path
         Of the sweeps.
     **changes
@@ -36,7 +39,7 @@ def submit(job: Any, root: Path, **changes: Any) -> Path:
     Returns
     -------
     Path
-        The folder of the sweep.
+        The folder of the sweep, or of the pipeline.
 
     Raises
     ------
@@ -54,6 +57,8 @@ def submit(job: Any, root: Path, **changes: Any) -> Path:
     for key, value in changes.items():
         if value is not None:
             setattr(job, key, value)
+    if isinstance(job, PipelineJob):
+        return _submit_pipeline(job, root)
     spec = specification(job, root)
     for problem in missing_here(msgspec.structs.replace(spec, source="")):  # the line of the call says where it is
         raise problem
@@ -64,6 +69,70 @@ def submit(job: Any, root: Path, **changes: Any) -> Path:
         folder = store.folder
     start_driver(folder)
     return folder
+
+
+def _submit_pipeline(job: PipelineJob, root: Path) -> Path:
+    from hdcore.hyperdrive.drive import start_driver
+    from hdcore.pipeline import Plan
+    from hdcore.sweep import check_runnable
+
+    spec = pipeline_specification(job, root)
+    for step in spec.steps:
+        for problem in missing_here(msgspec.structs.replace(step.spec, source="")):
+            if problem.field is None or problem.field.removeprefix("inputs.") not in step.bindings:
+                problem.field = f"jobs.{step.name}.{problem.field}"
+                raise problem
+        check_runnable(step.spec)
+    for warning in spec.warnings:
+        print(f"hdcore: warning: {warning}", file=sys.stderr, flush=True)
+    with Plan.create(root, spec, takes_free_name=job.name is None) as plan:
+        folder = plan.folder
+    start_driver(folder)
+    return folder
+
+
+def pipeline_specification(job: PipelineJob, root: Path) -> PipelineSpec:
+    """Describe the steps of a pipeline.
+
+    Raises
+    ------
+    InputError
+        If it cannot be meant.
+    """
+    warnings: list[str] = []
+    data, outputs = pipeline_document(job, warnings)
+    name = legal_name(str(job.name or job.display_name or job.experiment_name or job.type))
+    path = Path.cwd() / f"{name}.job" if job._file is None else job._file[0]
+    given = {key: value for key, value in local_paths().items() if _is_asked_for(data, key)}
+    spec = pipeline_of(data, path, given, {"name": name}, is_file=job._file is not None)
+    steps = []
+    nodes = {} if job._file is not None else flat_steps(job)
+    for step in spec.steps:
+        found = {key: item if key in step.bindings else _found(item, root) for key, item in step.spec.inputs.items()}
+        block = engine_block()
+        node = nodes.get(step.name)
+        if (
+            not block
+            and node is not None
+            and _wants_gpu(job, node, getattr(node, "trial", None) or node)
+            and has_gpus()
+        ):
+            block = {"gpus_per_run": 1}
+        own = msgspec.structs.replace(step.spec, inputs=found, experiment_name=spec.experiment_name, **block)
+        steps.append(msgspec.structs.replace(step, spec=own))
+    return msgspec.structs.replace(
+        spec,
+        steps=tuple(steps),
+        outputs={**spec.outputs, **outputs},
+        warnings=(*warnings, *spec.warnings),
+    )
+
+
+def _is_asked_for(data: Mapping[str, Any], name: str) -> bool:
+    """Return whether a pipeline, or a step of it, has an input of this name."""
+    jobs = data.get("jobs") or {}
+    steps = {f"{step}.{key}" for step, job in jobs.items() for key in (job.get("inputs") or {})}
+    return name in (data.get("inputs") or {}) or name in steps or any(name == one.partition(".")[2] for one in steps)
 
 
 def specification(job: Any, root: Path) -> SweepSpec:
@@ -81,7 +150,9 @@ def specification(job: Any, root: Path) -> SweepSpec:
         data, block = _command_document(job), None
     else:
         kind = getattr(job, "type", None) or type(job).__name__
-        raise NotServedError(f"jobs.create_or_update: hdcore runs command and sweep jobs; this is a {kind} job")
+        raise NotServedError(
+            f"jobs.create_or_update: hdcore runs command, sweep and pipeline jobs; this is a {kind} job"
+        )
     trial = job.trial if isinstance(job, SweepJob) else job
     guessed = {"gpus_per_run": 1} if _wants_gpu(job, trial) and has_gpus() else {}
     block = {**guessed, **(block or {}), **engine_block()}
