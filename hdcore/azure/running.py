@@ -59,6 +59,9 @@ def main(file: str, arguments: list[str]) -> NoReturn:
                 _await(folder)
         except KeyboardInterrupt as error:
             ended = _Ended(128 + (error.args[0] if error.args else signal.SIGINT))
+            pipelines = sys.modules.get("hdcore.hyperdrive.pipeline")
+            if pipelines is not None:
+                pipelines.stop_pipelines()
             for folder in _started(started.name):
                 stop(folder)
         code = _exit_code(ended, _started(started.name))

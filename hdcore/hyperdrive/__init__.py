@@ -50,7 +50,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "widget": ("RunDetails",),
     "pipeline": (
         *("Pipeline", "PipelineData", "PipelineParameter", "PipelineRun", "StepRun", "HyperDriveStepRun"),
-        "TrainingOutput",
+        *("StepSequence", "TrainingOutput"),
     ),
     "steps": ("HyperDriveStep", "PythonScriptStep", "EstimatorStep"),
     "telemetry": ("set_diagnostics_collection",),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hdcore.hyperdrive.exceptions import ComputeTargetException
+from hdcore.hyperdrive.unserved import Served
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class ProvisioningConfiguration:
         """Accept everything."""
 
 
-class AmlComputeStatus:
+class AmlComputeStatus(Served):
     """State of a cluster that is this machine."""
 
     def __init__(self, target: ComputeTarget) -> None:
@@ -51,7 +52,7 @@ class AmlComputeStatus:
         }
 
 
-class ComputeTarget:
+class ComputeTarget(Served):
     """A cluster by its name. Calling the class gives an `AmlCompute`, as code that compares types expects.
 
     Parameters

@@ -11,6 +11,7 @@ from hdcore.hyperdrive.exceptions import HyperDriveConfigException, HyperDriveSc
 from hdcore.hyperdrive.limits import LONGEST_MINUTES, is_strict
 from hdcore.hyperdrive.policies import EarlyTerminationPolicy, NoTerminationPolicy, wrap
 from hdcore.hyperdrive.sampling import BayesianParameterSampling, HyperParameterSampling
+from hdcore.hyperdrive.unserved import Served
 
 PLATFORM = "AML"
 
@@ -32,7 +33,7 @@ class PrimaryMetricGoal(Enum):
             ) from None
 
 
-class HyperDriveConfig:
+class HyperDriveConfig(Served):
     """What a sweep searches, how, within which limits, and what one run is. `Experiment.submit` takes it.
 
     Parameters

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hdcore.hyperdrive.unserved import Served
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hdcore.hyperdrive.dataset import Dataset
@@ -15,7 +17,7 @@ INPUTS_VARIABLE = "HDCORE_INPUT_DATASETS"
 """Environment variable of a run: JSON, name of an input -> its path, or the file that a dataset is kept in."""
 
 
-class DatasetConsumptionConfig:
+class DatasetConsumptionConfig(Served):
     """A dataset as an input of a run.
 
     Parameters
@@ -42,7 +44,7 @@ class DatasetConsumptionConfig:
         return self.as_mount()
 
 
-class OutputFileDatasetConfig:
+class OutputFileDatasetConfig(Served):
     """A folder that a script writes to: each run has its own, ``outputs/NAME``.
 
     Parameters
@@ -71,7 +73,7 @@ class OutputFileDatasetConfig:
         return self
 
 
-class MountContext:
+class MountContext(Served):
     """Where the files of a dataset are."""
 
     def __init__(self, mount_point: str) -> None:

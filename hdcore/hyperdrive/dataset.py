@@ -15,13 +15,14 @@ from typing import Any, ClassVar
 from hdcore.hyperdrive.consumption import DatasetConsumptionConfig, MountContext
 from hdcore.hyperdrive.exceptions import DatasetExecutionError, DatasetValidationError, UserErrorException
 from hdcore.hyperdrive.journal import make_private_folder, write_private
+from hdcore.hyperdrive.unserved import Served, refuse_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hdcore.hyperdrive.workspace import Workspace
 
 
-class Dataset:
+class Dataset(Served):
     """A set of local paths. Made by `Dataset.File` and `Dataset.Tabular`, found by `get_by_name`.
 
     Attributes
@@ -300,7 +301,7 @@ class TabularDataset(Dataset):
             raise UserErrorException(
                 f"TabularDataset.{name} has no local meaning; use to_pandas_dataframe() and pandas"
             )
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return refuse_name(type(self), name)
 
     def _then(self, step: str, *arguments: Any) -> TabularDataset:
         made = TabularDataset(
@@ -331,7 +332,7 @@ _NOT_SERVED = frozenset(
 )
 
 
-class _FileFactory:
+class _FileFactory(Served):
     @staticmethod
     def from_files(path: Any, validate: bool = True, partition_format: str | None = None, **_: Any) -> FileDataset:
         """Return a dataset of files: paths, patterns, ``(datastore, path)`` pairs, data paths, or a list of them."""
@@ -350,7 +351,7 @@ class _FileFactory:
         return _FileFactory.from_files((datastore, path))
 
 
-class _TabularFactory:
+class _TabularFactory(Served):
     @staticmethod
     def from_delimited_files(
         path: Any, validate: bool = True, separator: str = ",", header: Any = True, **_: Any

@@ -10,6 +10,7 @@ from typing import Any
 
 from hdcore.hyperdrive.exceptions import UserErrorException
 from hdcore.hyperdrive.journal import make_private_folder
+from hdcore.hyperdrive.unserved import Served
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 DEFAULT_NAME = "workspaceblobstore"
 
 
-class Datastore:
+class Datastore(Served):
     """A folder under a name.
 
     Parameters
@@ -167,7 +168,7 @@ class Datastore:
 AzureBlobDatastore = Datastore
 
 
-class DataReference:
+class DataReference(Served):
     """A path in a datastore; as an argument of a script it is the local path.
 
     Parameters
@@ -228,7 +229,7 @@ class DataReference:
         return os.fspath(path)
 
 
-class DataPath:
+class DataPath(Served):
     """A path in a datastore, without a name.
 
     Parameters

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hdcore.hyperdrive.exceptions import UserErrorException
+from hdcore.hyperdrive.unserved import Served
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _PYTHON = "python=3.11"
 _CHANNELS = ("anaconda", "conda-forge")
 
 
-class CondaDependencies:
+class CondaDependencies(Served):
     """Packages of an environment. Nothing is installed: they have to be in the environment that hdcore runs in.
 
     Parameters
@@ -147,7 +148,7 @@ class CondaDependencies:
                 self._pip += [str(package) for package in entry.get("pip") or []]
 
 
-class PythonSection:
+class PythonSection(Served):
     """How an environment says what its Python is.
 
     Attributes
@@ -164,7 +165,7 @@ class PythonSection:
         self.base_conda_environment: str | None = None
 
 
-class DockerSection:
+class DockerSection(Served):
     """Image of an environment. Runs are processes of this machine, whatever it says."""
 
     def __init__(self) -> None:
@@ -182,7 +183,7 @@ class _Section:
     """Attributes without a local meaning, to be set and read."""
 
 
-class Environment:
+class Environment(Served):
     """A named environment. What counts here are its variables and, if it manages its own packages, its interpreter.
 
     Attributes

@@ -18,6 +18,7 @@ from hdcore.hyperdrive.run_configuration import (
     target_name,
 )
 from hdcore.hyperdrive.script import Trial
+from hdcore.hyperdrive.unserved import Served
 
 
 class Mpi(MpiConfiguration):
@@ -32,7 +33,7 @@ class Nccl(_Settings):
     """NCCL of an estimator; a run has one process here."""
 
 
-class Estimator:
+class Estimator(Served):
     """A training script and its parameters.
 
     Parameters

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hdcore.hyperdrive.exceptions import ExperimentException, UserErrorException
+from hdcore.hyperdrive.unserved import Served
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9][\w. -]{0,254}")
 
 
-class Experiment:
+class Experiment(Served):
     """A name under which runs are submitted and found.
 
     Parameters

@@ -15,6 +15,11 @@ from hdcore.hyperdrive.exceptions import UserErrorException
 from hdcore.hyperdrive.journal import make_private_folder
 
 _LOGS = {"user_logs/std_log.txt": "stdout.log", "user_logs/std_err.txt": "stderr.log"}
+_OLD_LOGS = {  # names of before 2021, which are found and not listed
+    "azureml-logs/70_driver_log.txt": "stdout.log",
+    "azureml-logs/80_driver_log.txt": "stdout.log",
+    "driver_log": "stdout.log",
+}
 _WATCHED = ("logs",)  # folders of the working directory that are kept, as ./outputs is
 
 
@@ -117,8 +122,8 @@ class RunFiles:
 
     def _places(self, name: str) -> Iterator[Path]:
         yield self._target(name)
-        if name in _LOGS:
-            yield self.folder / _LOGS[name]
+        if name in _LOGS or name in _OLD_LOGS:
+            yield self.folder / (_LOGS.get(name) or _OLD_LOGS[name])
         if name.partition("/")[0] in _WATCHED:
             yield self.folder / "work" / name
 

@@ -106,10 +106,29 @@ class JournalHome(Home):
         self.parent_id = begin.get("parent")
         self.number = int(begin.get("number") or 0)
         self._began: float | None = begin.get("at")
+        self._has_driver = bool(begin.get("driven"))
 
     def status(self) -> str:
+        if self._is_orphan():
+            return "Failed"
         entry = self.journal.last("status")
         return "Running" if entry is None else str(entry.get("value"))
+
+    def error(self) -> dict[str, Any] | None:
+        found = super().error()
+        if found is None and self._is_orphan():
+            return error_document("the program that ran its steps has ended before them; submit it again", None)
+        return found
+
+    def _is_orphan(self) -> bool:
+        """Whether a program had to go on with the run, holding the lock of its folder, and is gone."""
+        if not self._has_driver or self.journal.last("status") is not None:
+            return False
+        from hdcore.store.lock import read_driver
+
+        driver = read_driver(self.folder)
+        # In this order: what the program has noted last, it has noted before it let go of the lock.
+        return (driver is None or not driver.alive) and self.journal.last("status") is None
 
     def times(self) -> tuple[float | None, float | None]:
         entry = self.journal.last("status")
@@ -138,9 +157,15 @@ def journal_home(root: Path, run_id: str) -> JournalHome | None:
 
 
 def begin_journal_run(
-    root: Path, run_id: str, experiment: str, *, parent: Home | None = None, name: str | None = None
+    root: Path,
+    run_id: str,
+    experiment: str,
+    *,
+    parent: Home | None = None,
+    name: str | None = None,
+    is_driven: bool = False,
 ) -> JournalHome:
-    """Make a run that has only a journal."""
+    """Make a run that has only a journal; `is_driven` says that the caller holds the lock of its folder."""
     home = JournalHome(run_id, root)
     number = int(time.time())
     home.journal.add(
@@ -151,6 +176,7 @@ def begin_journal_run(
         name=name,
         number=number,
         pid=os.getpid(),
+        **({"driven": True} if is_driven else {}),
     )
     if parent is not None:
         parent.journal.add("child", id=run_id)

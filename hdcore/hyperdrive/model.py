@@ -12,6 +12,7 @@ from typing import Any
 
 from hdcore.hyperdrive.exceptions import ModelNotFoundException, ModelPathNotFoundException, WebserviceException
 from hdcore.hyperdrive.journal import make_private_folder, write_private
+from hdcore.hyperdrive.unserved import Served
 from hdcore.hyperdrive.workspace import legal_file_name
 
 TYPE_CHECKING = False
@@ -33,7 +34,7 @@ class _Framework:
     MULTI = "Multi"
 
 
-class Model:
+class Model(Served):
     """A registered model.
 
     Parameters

@@ -1,32 +1,44 @@
 """Pipelines: steps that run one after the other, a sweep among them, and hand files on.
 
 The steps are submitted one by one by a thread of the process that submitted the pipeline; it ends with the last one,
-and the process waits for it. A step that runs survives that process like any run; later steps do not begin then.
+and the process waits for it. A step that runs survives that process like any run; later steps do not begin then, and
+the pipeline has failed: the thread holds the lock of the run's folder, which the kernel frees at any death.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from hdcore.hyperdrive.drive import PIPELINE_LOG_NAME
 from hdcore.hyperdrive.exceptions import ExperimentException, HyperDriveConfigException, UserErrorException
 from hdcore.hyperdrive.experiment import Experiment
 from hdcore.hyperdrive.homes import JournalHome, begin_journal_run
+from hdcore.hyperdrive.journal import make_private_folder
 from hdcore.hyperdrive.run import TERMINAL, Run
 from hdcore.hyperdrive.steps import Step
+from hdcore.hyperdrive.stored import SweepHome
 from hdcore.hyperdrive.sweep_run import HyperDriveRun
+from hdcore.hyperdrive.unserved import Served
+from hdcore.store.lock import DriverLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hdcore.hyperdrive.workspace import Workspace
 
 
-class PipelineParameter:
+_POLL_S = 0.05
+
+
+class PipelineParameter(Served):
     """A value of a pipeline, given when it is submitted."""
 
     def __init__(self, name: str, default_value: Any = None) -> None:
@@ -37,7 +49,7 @@ class PipelineParameter:
         return f"PipelineParameter(name={self.name!r}, default_value={self.default_value!r})"
 
 
-class TrainingOutput:
+class TrainingOutput(Served):
     """What of a sweep an output is: the best run's model file, or all metrics as JSON.
 
     Parameters
@@ -57,7 +69,7 @@ class TrainingOutput:
         self.model_file = model_file
 
 
-class PipelineData:
+class PipelineData(Served):
     """Files between steps: a path that one step writes and others read.
 
     Parameters
@@ -130,7 +142,7 @@ class PipelineData:
         return os.fspath(self._path)
 
 
-class Pipeline:
+class Pipeline(Served):
     """Steps in an order that their data and `run_after` give.
 
     Parameters
@@ -143,7 +155,7 @@ class Pipeline:
     def __init__(
         self,
         workspace: Workspace,
-        steps: Sequence[Any],
+        steps: Sequence[Any] | StepSequence,
         description: str | None = None,
         default_datastore: Any = None,
         default_source_directory: Any = None,
@@ -151,7 +163,7 @@ class Pipeline:
     ) -> None:
         self.workspace = workspace
         self.description = description
-        self.steps = _in_order(list(_flat(steps)))
+        self.steps = _in_order(list(_flat([steps])))
         self.graph = self
 
     def validate(self) -> list[str]:
@@ -190,15 +202,35 @@ class Pipeline:
         regenerate_outputs: bool = False,
         **_: Any,
     ) -> PipelineRun:
-        home = begin_journal_run(experiment.workspace._root, str(uuid.uuid4()), experiment.name)
+        run_id = str(uuid.uuid4())
+        lock = DriverLock.acquire(make_private_folder(JournalHome(run_id, experiment.workspace._root).folder))
+        home = begin_journal_run(experiment.workspace._root, run_id, experiment.name, is_driven=True)
         run = PipelineRun(experiment, home.id, _home=home)
         run._steps = list(self.steps)
         run.set_tags(tags or {})
         for step in self.steps:
             step._bind(home.folder / "data", dict(pipeline_parameters or {}))
-        worker = threading.Thread(target=run._work, args=(continue_on_step_failure,), name=f"pipeline {home.id}")
+        worker = threading.Thread(target=run._work, args=(lock, continue_on_step_failure), name=f"pipeline {home.id}")
         worker.start()
         return run
+
+
+_under_way: set[PipelineRun] = set()
+
+
+def stop_pipelines() -> None:
+    """Let no pipeline of this process begin a further step: the process is about to end."""
+    for run in list(_under_way):
+        run._stopped.set()
+
+
+class StepSequence(Served):
+    """Steps that run in the order of a list."""
+
+    def __init__(self, steps: Sequence[Any] | None = None) -> None:
+        self.steps = list(_flat(steps or []))
+        for before, step in itertools.pairwise(self.steps):
+            step.run_after(before)
 
 
 class PipelineRun(Run):
@@ -210,33 +242,59 @@ class PipelineRun(Run):
         super().__init__(experiment, run_id, _home=_home)
         self._steps = []
         self._canceled = threading.Event()
-        self._ended = threading.Event()
-        self._error: BaseException | None = None
+        self._stopped = threading.Event()
         self._current: Run | None = None
 
-    def _work(self, continue_on_step_failure: bool) -> None:
+    def _work(self, lock: DriverLock, continue_on_step_failure: bool) -> None:
         failed: list[str] = []
+        _under_way.add(self)
         try:
-            for step in self._steps:
-                if self._canceled.is_set():
+            for number, step in enumerate(self._steps, 1):
+                if self._canceled.is_set() or self._stopped.is_set():
                     break
+                self._say(f"step {number} of {len(self._steps)}, {step.name}")
                 self._current = run = step._start(self.experiment)
+                run.display_name = step.name
                 self._home.journal.add("child", id=run.id, step=step.name)
-                details = run.wait_for_completion(raise_on_error=False)
-                if details["status"] != "Completed":
-                    failed.append(step.name)
+                status = self._await(run)
+                self._say(f"step {step.name}: {status}, {run.id}")
+                if status != "Completed":
+                    failed.append(f"step {step.name!r} did not complete")
                     if not continue_on_step_failure:
                         break
                     continue
                 step._finish(run)
         except Exception as error:
-            self._error = error
             failed.append(f"{type(error).__name__}: {error}")
-        if failed and not self._canceled.is_set():
-            self.fail(f"step {failed[0]!r} did not complete" if self._error is None else failed[-1])
-        else:
-            self._end("Canceled" if self._canceled.is_set() else "Completed")
-        self._ended.set()
+        finally:
+            if self._canceled.is_set():
+                self._end("Canceled")
+            elif self._stopped.is_set():
+                self.fail("the program was stopped between the steps; submit the pipeline again")
+            elif failed:
+                self.fail(failed[0])
+            else:
+                self._end("Completed")
+            lock.release()
+            _under_way.discard(self)
+
+    def _await(self, run: Run) -> str:
+        """Return how a step ended; ``stopped`` if its driver is gone and `hdcore resume` would go on with it."""
+        sweep = run._home if isinstance(run._home, SweepHome) else run._home.sweep  # type: ignore[attr-defined]
+        while True:
+            is_driven = sweep.is_driven()
+            status = run.get_status()
+            if status in TERMINAL:
+                return status
+            if not is_driven:
+                return f"stopped; go on with: hdcore resume {sweep.spec.name}"
+            time.sleep(_POLL_S)
+
+    def _say(self, line: str) -> None:
+        log = self._home.folder / "files" / PIPELINE_LOG_NAME
+        make_private_folder(log.parent)
+        with open(log, "a", encoding="utf-8") as file:
+            file.write(f"[{datetime.now(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}] {line}\n")
 
     def cancel(self) -> bool:
         """End the step that runs; begin no other."""
@@ -307,8 +365,8 @@ class HyperDriveStepRun(HyperDriveRun):
 
 def _flat(steps: Sequence[Any]) -> Iterator[Step]:
     for step in steps:
-        if isinstance(step, (list, tuple)):
-            yield from _flat(step)
+        if isinstance(step, (list, tuple, StepSequence)):
+            yield from _flat(step.steps if isinstance(step, StepSequence) else step)
         elif isinstance(step, Step):
             yield step
         else:

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from hdcore.hyperdrive.exceptions import HyperDriveConfigException
+from hdcore.hyperdrive.unserved import Served
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hdcore.policies import Policy
 
 
-class EarlyTerminationPolicy:
+class EarlyTerminationPolicy(Served):
     """Base of the policies; two are equal if their `to_json` is.
 
     Attributes

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hdcore.hyperdrive.environment import CondaDependencies, Environment
+from hdcore.hyperdrive.unserved import Served
 
 DEFAULT_CPU_IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04"
 DEFAULT_GPU_IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-cuda11.1-cudnn8-ubuntu20.04"
@@ -69,7 +70,7 @@ class TensorflowConfiguration(_Settings):
         super().__init__(worker_count=worker_count, parameter_server_count=parameter_server_count)
 
 
-class RunConfiguration:
+class RunConfiguration(Served):
     """Where and with what a script runs. Target, environment variables and interpreter count here.
 
     Attributes

@@ -9,6 +9,7 @@ from typing import IO, Any
 
 from hdcore.hyperdrive.exceptions import UserErrorException
 from hdcore.hyperdrive.files import RunFiles
+from hdcore.hyperdrive.unserved import Served
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from hdcore.hyperdrive.model import Model
 
 
-class Artifacts:
+class Artifacts(Served):
     """What a run leaves behind. Where that is, the class that mixes this in says."""
 
     def _run_files(self) -> RunFiles:

@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 
 from hdcore.hyperdrive.exceptions import HyperDriveConfigException
 from hdcore.hyperdrive.limits import is_strict
+from hdcore.hyperdrive.unserved import Served
 
 _MOST_STEPS = 100_000
 _MOST_CONCURRENT_BAYESIAN = 20
 _RUNS_A_PARAMETER = 20
 
 
-class HyperParameterSampling:
+class HyperParameterSampling(Served):
     """Base of the samplings. Two are equal if their `to_json` is.
 
     Parameters

@@ -13,6 +13,7 @@ from hdcore.hyperdrive.compute import has_gpu
 from hdcore.hyperdrive.environment import Environment
 from hdcore.hyperdrive.exceptions import UserErrorException
 from hdcore.hyperdrive.run_configuration import LONGEST_RUN_S, RunConfiguration, target_name
+from hdcore.hyperdrive.unserved import Served
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ class Trial:
     run_configuration: RunConfiguration = field(default_factory=RunConfiguration)
 
 
-class ScriptRunConfig:
+class ScriptRunConfig(Served):
     """A script, its arguments, and where it runs.
 
     Parameters

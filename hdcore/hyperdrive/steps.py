@@ -14,6 +14,7 @@ from hdcore.hyperdrive.exceptions import UserErrorException
 from hdcore.hyperdrive.files import RunFiles
 from hdcore.hyperdrive.journal import make_private_folder
 from hdcore.hyperdrive.script import ScriptRunConfig, Trial, split_arguments
+from hdcore.hyperdrive.unserved import Served
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from hdcore.hyperdrive.run import Run
 
 
-class Step:
+class Step(Served):
     """Base of the steps.
 
     Attributes

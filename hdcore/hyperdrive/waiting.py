@@ -12,7 +12,7 @@ from hdcore.hyperdrive.exceptions import (
     ExperimentExecutionException,
     HyperDriveServiceException,
 )
-from hdcore.hyperdrive.homes import Home
+from hdcore.hyperdrive.homes import Home, JournalHome
 from hdcore.hyperdrive.run import TERMINAL, Run
 from hdcore.hyperdrive.stored import StoredHome, SweepHome
 
@@ -93,6 +93,10 @@ def _log_of(home: Home) -> tuple[str, Path | None]:
         from hdcore.hyperdrive.drive import LOG_NAME
 
         return LOG_NAME, home.folder / "files" / LOG_NAME
+    if isinstance(home, JournalHome):
+        from hdcore.hyperdrive.drive import PIPELINE_LOG_NAME
+
+        return PIPELINE_LOG_NAME, home.folder / "files" / PIPELINE_LOG_NAME
     return "user_logs/std_log.txt", home.folder / "stdout.log"
 
 

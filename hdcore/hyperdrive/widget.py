@@ -9,11 +9,12 @@ from typing import Any
 
 from hdcore.hyperdrive.exceptions import UserErrorException
 from hdcore.hyperdrive.run import Run
+from hdcore.hyperdrive.unserved import Served
 
 _MOST_ROWS = 200
 
 
-class RunDetails:
+class RunDetails(Served):
     """What a run looks like now; `show` again to see it later.
 
     Parameters

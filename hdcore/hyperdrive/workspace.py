@@ -15,6 +15,7 @@ from typing import Any
 
 from hdcore.hyperdrive.exceptions import UserErrorException
 from hdcore.hyperdrive.journal import make_private_folder, write_private
+from hdcore.hyperdrive.unserved import Served
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _CONFIG_FILES = ("config.json", ".azureml/config.json", "aml_config/config.json"
 _NONE_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 
 
-class Workspace:
+class Workspace(Served):
     """This machine, under the names that a workspace has. Nobody signs in.
 
     Parameters

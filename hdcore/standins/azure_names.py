@@ -74,6 +74,7 @@ MODULES: dict[str, dict[str, str]] = {
         **_of("command", "command"),
         **_of("inputs", "Input Output"),
         **_of("entities", "MpiDistribution PyTorchDistribution RayDistribution TensorFlowDistribution"),
+        **_of("entities", "AmlTokenConfiguration ManagedIdentityConfiguration UserIdentityConfiguration"),  # of old
         **_of("load", "load_job load_component load_environment load_data load_model load_compute load_workspace"),
         **_not_served(
             _DEPLOY,

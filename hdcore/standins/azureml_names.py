@@ -69,14 +69,12 @@ _OTHER_STEPS = _not(
     "ModuleStep MpiStep ParallelRunConfig ParallelRunStep RScriptStep SynapseSparkStep",
 )
 _PIPELINE = {
-    **_of("Pipeline PipelineData PipelineParameter PipelineRun StepRun TrainingOutput"),
+    **_of("Pipeline PipelineData PipelineParameter PipelineRun StepRun StepSequence TrainingOutput"),
     **_not(
         _DEPLOY,
         "PublishedPipeline PipelineEndpoint Schedule ScheduleRecurrence ScheduleStatus TimeZone PipelineDraft",
     ),
-    **_not(
-        _STEP, "PipelineStep StepSequence InputPortBinding OutputPortBinding PipelineOutputFileDataset Module Graph"
-    ),
+    **_not(_STEP, "PipelineStep InputPortBinding OutputPortBinding PipelineOutputFileDataset Module Graph"),
 }
 _EXCEPTIONS = {
     **_of(

@@ -68,7 +68,7 @@ assert "Run" in dir(azureml.core)
         ("from azure.ai.ml import telescope", "ImportError: azure.ai.ml.telescope is not served"),
         ("import azure.telescope", "ModuleNotFoundError: azure.telescope is not served"),
         ("from azureml.core.webservice import Webservice as W; W.deploy()", "OutOfScopeError"),
-        ("from azure.ai.ml.entities import PipelineJob as P; P()", "NotServedError: azure.ai.ml.entities.PipelineJob:"),
+        ("from azure.ai.ml.entities import SparkJob as P; P()", "NotServedError: azure.ai.ml.entities.SparkJob:"),
     ],
 )
 def test_what_is_not_served_is_named(program: str, kind: str) -> None:
@@ -86,6 +86,18 @@ def test_placeholders_can_be_imported_and_caught_but_not_used() -> None:
         service.deploy()
     with pytest.raises(NotServedError, match=r"a\.b\.c: why"):
         Unserved("a.b", "why").c()
+
+
+def test_names_that_an_object_does_not_have_are_told_and_asked_for_as_any_other() -> None:
+    from hdcore import hyperdrive as hd
+    from hdcore.azure.v2.client import MLClient
+
+    for holder in (hd.Run, hd.Workspace, hd.Dataset.File, MLClient, hd.RandomParameterSampling({"x": hd.choice(1)})):
+        assert not hasattr(holder, "telescope")
+        with pytest.raises(NotServedError, match=r"\.telescope is not served by hdcore; leave out what needs it"):
+            _ = holder.telescope
+    with pytest.raises(OutOfScopeError, match=r"Pipeline\.publish_it: deployment is out of scope"):
+        _ = hd.Pipeline.publish_it
 
 
 def make_package(folder: Path, name: str, text: str = "") -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hyperdrive.support import write_script
 
 from hdcore import hyperdrive as hd
+from hdcore.hyperdrive.pipeline import stop_pipelines
 
 PREPARE = """
     import os, sys
@@ -94,3 +99,79 @@ def test_only_known_steps_are_taken(workspace: hd.Workspace) -> None:
         hd.Pipeline(workspace, ["train.py"])
     with pytest.raises(hd.ExperimentException, match="no local meaning"):
         hd.Pipeline(workspace, []).publish("name")
+
+
+def test_steps_of_a_sequence_run_in_its_order(workspace: hd.Workspace) -> None:
+    source = write_script(Path("src"), "pass")
+    one, two, three = (hd.PythonScriptStep("train.py", name, source_directory=source) for name in ("a", "b", "c"))
+    pipeline = hd.Pipeline(workspace, hd.StepSequence([three, [one, two]]))
+    assert [step.name for step in pipeline.steps] == ["c", "a", "b"]
+
+
+ORPHAN = """
+    import os, signal, sys
+    from pathlib import Path
+    from hdcore import hyperdrive as hd
+    workspace = hd.Workspace(root=sys.argv[1])
+    steps = [hd.PythonScriptStep("train.py", name, source_directory="src") for name in ("first", "second")]
+    steps[1].run_after(steps[0])
+    run = hd.Pipeline(workspace, steps).submit("killed")
+    print(run.id, flush=True)
+    while not list(Path(sys.argv[1]).glob("sweeps/*/runs/0000/outputs/begun")):
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_pipeline_whose_program_was_killed_has_failed_and_its_step_goes_on(
+    workspace: hd.Workspace, tmp_path: Path
+) -> None:
+    write_script(
+        Path("src"),
+        f"""
+        import os, time
+        open("outputs/begun", "w").close()
+        while not os.path.exists({str(tmp_path / "gate")!r}):
+            time.sleep(0.02)
+        """,
+    )
+    program = write_script(Path("program"), ORPHAN) / "train.py"
+    done = subprocess.run(
+        [sys.executable, program, workspace._root],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    run = hd.Run.get(workspace, done.stdout.strip())
+    assert run.get_status() == "Failed"
+    assert "has ended before them; submit it again" in run.get_details()["error"]["error"]["message"]
+    (step,) = run.get_children()
+    assert step.get_status() == "Running"
+    (tmp_path / "gate").touch()
+    assert step.wait_for_completion()["status"] == "Completed"
+    assert [found.status for found in hd.Experiment(workspace, "killed").get_runs()].count("Completed") == 1
+
+
+def test_a_program_that_is_about_to_end_begins_no_further_step(workspace: hd.Workspace, tmp_path: Path) -> None:
+    source = write_script(
+        Path("src"),
+        f"""
+        import os, time
+        open("outputs/begun", "w").close()
+        while not os.path.exists({str(tmp_path / "gate")!r}):
+            time.sleep(0.02)
+        """,
+    )
+    steps = [hd.PythonScriptStep("train.py", name, source_directory=source) for name in ("first", "second")]
+    steps[1].run_after(steps[0])
+    run = hd.Pipeline(workspace, steps).submit("stopped")
+    while not list(run.get_children()):
+        pass
+    stop_pipelines()
+    (tmp_path / "gate").touch()
+    with pytest.raises(hd.ActivityFailedException, match="stopped between the steps; submit the pipeline again"):
+        run.wait_for_completion()
+    assert [step.display_name for step in run.get_children()] == ["first"]

@@ -16,6 +16,7 @@ from hdcore.azure.v2.exceptions import ValidationException
 from hdcore.azure.v2.jobs import JobOperations, job_path
 from hdcore.azure.v2.poller import Poller
 from hdcore.errors import NotServedError
+from hdcore.hyperdrive.unserved import Served
 from hdcore.standins.placeholder import Unserved
 from hdcore.store import find_root
 
@@ -24,7 +25,7 @@ _SERVICE = "has no local meaning; hdcore runs jobs on this machine"
 _CONFIG_FILES = ("config.json", ".azureml/config.json")
 
 
-class MLClient:
+class MLClient(Served):
     """The client of a workspace. Nobody signs in, every compute is this machine, jobs are sweeps under one root.
 
     Attributes
@@ -137,7 +138,7 @@ def _find_config(path: Path | None, file_name: str | None) -> Path | None:
     return None
 
 
-class AssetOperations:
+class AssetOperations(Served):
     """Assets of one kind."""
 
     def __init__(self, shelf: Shelf, kind: type) -> None:
@@ -202,7 +203,7 @@ class ModelOperations(AssetOperations):
         Unserved("MLClient.models", _DEPLOYMENT, is_deployment=True).package  # noqa: B018
 
 
-class ComputeOperations:
+class ComputeOperations(Served):
     """Computes. Every name is this machine."""
 
     def __init__(self) -> None:
@@ -259,7 +260,7 @@ class ComputeOperations:
         return Poller(None)
 
 
-class DatastoreOperations:
+class DatastoreOperations(Served):
     """Datastores: folders under the root."""
 
     def __init__(self, root: Path) -> None:
@@ -288,7 +289,7 @@ class DatastoreOperations:
         """Do nothing: data is deleted by hand."""
 
 
-class ComponentOperations:
+class ComponentOperations(Served):
     """Components: kept for the time of the program."""
 
     def __init__(self) -> None:
@@ -324,7 +325,7 @@ class ComponentOperations:
         return iter(list(self._known.values()))
 
 
-class WorkspaceOperations:
+class WorkspaceOperations(Served):
     """Workspaces. Every name is this machine."""
 
     def __init__(self, client: MLClient) -> None:

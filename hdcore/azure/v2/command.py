@@ -11,6 +11,7 @@ from hdcore.azure.v2.exceptions import UnexpectedKeywordError
 from hdcore.azure.v2.expressions import SweepDistribution
 from hdcore.azure.v2.inputs import Input, Ports, input_document, output_document
 from hdcore.azure.v2.nodes import note_node
+from hdcore.hyperdrive.unserved import Served
 
 if TYPE_CHECKING:
     from hdcore.azure.v2.sweep import SweepJob
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound="CommandJob")
 
 
-class Job:
+class Job(Served):
     """What all jobs have.
 
     Attributes

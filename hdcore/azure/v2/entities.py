@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from hdcore.hyperdrive.unserved import Served
 
-class Entity:
+
+class Entity(Served):
     """Keeps its keywords as attributes."""
 
     def __init__(self, **keywords: Any) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 from hdcore.azure.v2.expressions import SweepDistribution
 from hdcore.errors import InputError
+from hdcore.hyperdrive.unserved import Served
 
 DATA_TYPES = ("uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model")
 
 
-class Input:
+class Input(Served):
     """Data or a literal that a job gets."""
 
     def __init__(
@@ -43,7 +44,7 @@ class Input:
         return f"Input(type={self.type!r}, path={self.path!r}, mode={self.mode!r})"
 
 
-class Output:
+class Output(Served):
     """A folder or file that a job leaves behind."""
 
     def __init__(

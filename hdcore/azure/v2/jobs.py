@@ -30,6 +30,7 @@ from hdcore.azure.v2.sweep import command_job, sweep_job
 from hdcore.document import best_run, present_status
 from hdcore.errors import InputError
 from hdcore.hyperdrive.drive import LOG_NAME, PIPELINE_LOG_NAME
+from hdcore.hyperdrive.unserved import Served
 from hdcore.pipeline import cancel_plan
 from hdcore.store import StoreReader, list_sweeps
 from hdcore.sweep import cancel_stored
@@ -48,7 +49,7 @@ _ARTIFACTS = ("artifacts", "default")
 _POLL_S = 0.1
 
 
-class JobOperations:
+class JobOperations(Served):
     """The jobs of a workspace, which are the sweeps of a root.
 
     A sweep's name is the name of its job; its trials are the jobs ``NAME_0``, ``NAME_1``, …

@@ -172,6 +172,9 @@ def pipeline_document(job: PipelineJob, warnings: list[str]) -> tuple[dict[str, 
         If something is missing that no default can stand for.
     """
     inputs = {name: value for name, value in job.inputs.items() if value is not None}
+    for name, value in inputs.items():
+        if isinstance(value, NodeOutput | PipelineInput):
+            raise ValidationException("belongs to a step that is not in this pipeline", field=f"inputs.{name}")
     data = {**labels_document(job), "type": "pipeline", "inputs": inputs_document(inputs, {})}
     data.pop("name", None)
     if job._file is not None:

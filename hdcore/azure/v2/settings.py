@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from hdcore.errors import InputError
+from hdcore.hyperdrive.unserved import Served
 
 DEFAULT_TOTAL_TRIALS = 1000
 SHORTEST_TIMEOUT_S = 60
 """Azure's client raises shorter timeouts: the service would read them in another unit."""
 
 
-class _Described:
+class _Described(Served):
     """Equal by class and content, and readable."""
 
     def __eq__(self, other: object) -> bool:

@@ -34,7 +34,7 @@ def flowers_pipeline(raw_data, label: str = "best"):
     sweep_step = train.sweep(
         primary_metric="training_f1_score", goal="maximize", sampling_algorithm="random", compute="cpu-cluster"
     )
-    sweep_step.set_limits(max_total_trials=4, max_concurrent_trials=2, timeout=7200)
+    sweep_step.set_limits(max_total_trials=3, max_concurrent_trials=2, timeout=7200)
     sweep_step.early_termination = BanditPolicy(slack_factor=0.5, evaluation_interval=2)
     score = score_component(model=sweep_step.outputs.model_output, test_data=sweep_step.outputs.test_data, label=label)
     score.outputs.result.mode = InputOutputModes.UPLOAD
