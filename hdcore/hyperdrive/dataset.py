@@ -138,10 +138,10 @@ class Dataset(Served):
 
     def unregister_all_versions(self) -> None:
         """Forget the name; the files stay."""
-        from hdcore.hyperdrive.workspace import legal_file_name
+        from hdcore.shelf import file_name
 
         if self._workspace is not None and self.name is not None:
-            (self._workspace._place / "datasets" / f"{legal_file_name(self.name)}.json").unlink(missing_ok=True)
+            (self._workspace._place / "datasets" / f"{file_name(self.name)}.json").unlink(missing_ok=True)
 
     # ------------------------------------------------------------------ as an input of a run
 

@@ -32,13 +32,13 @@ class Datastore(Served):
     datastore_type = "AzureBlob"
 
     def __init__(self, workspace: Workspace, name: str | None = None, *, _folder: str | None = None) -> None:
-        from hdcore.hyperdrive.workspace import legal_file_name
+        from hdcore.shelf import file_name
 
         self.workspace = workspace
         self.name = name or _default_name(workspace)
         if _folder is None:
             _folder = dict(workspace._kept("datastores")).get(self.name, {}).get("folder")
-        place = workspace._place / "datastores" / legal_file_name(self.name)
+        place = workspace._place / "datastores" / file_name(self.name)
         self._folder = place if _folder is None else Path(_folder)
         self.container_name = self.account_name = self.share_name = self.name
         self.is_default = self.name == _default_name(workspace)

@@ -13,7 +13,7 @@ from typing import Any
 
 from hdcore.hyperdrive.exceptions import UserErrorException
 from hdcore.hyperdrive.journal import Journal
-from hdcore.hyperdrive.workspace import legal_file_name
+from hdcore.shelf import file_name
 
 ABOUT_NAME = "hyperdrive.json"
 """File in the folder of a sweep: what the API has to know beside the specification."""
@@ -99,7 +99,7 @@ class JournalHome(Home):
     """A run that exists only by what it noted: from `Experiment.start_logging` and `Run.child_run`."""
 
     def __init__(self, run_id: str, root: Path) -> None:
-        super().__init__(run_id, root, root / "azure" / "runs" / legal_file_name(run_id))
+        super().__init__(run_id, root, root / "azure" / "runs" / file_name(run_id))
         begin: dict[str, Any] = next(self.journal.entries("begin"), {})
         self.id = str(begin.get("id", run_id))
         self.experiment_name = str(begin.get("experiment", ""))

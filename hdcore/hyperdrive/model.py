@@ -1,25 +1,20 @@
-"""Registered models: folders ``ROOT/azure/models/NAME/VERSION``. Standard library only."""
+"""Registered models, as version 1 of the SDK shows them. Standard library only."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hdcore.hyperdrive.exceptions import ModelNotFoundException, ModelPathNotFoundException, WebserviceException
-from hdcore.hyperdrive.journal import make_private_folder, write_private
 from hdcore.hyperdrive.unserved import Served
-from hdcore.hyperdrive.workspace import legal_file_name
+from hdcore.shelf import Shelf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hdcore.hyperdrive.workspace import Workspace
-
-_ABOUT = "model.json"  # beside the version's folder "files"
 
 
 class _Framework:
@@ -60,31 +55,28 @@ class Model(Served):
         id: str | None = None,
         tags: Any = None,
         properties: Any = None,
-        version: int | None = None,
+        version: int | str | None = None,
         run_id: str | None = None,
         model_framework: str | None = None,
         expand: bool = True,
         **more: Any,
     ) -> None:
         if id is not None:
-            name, _, tail = id.rpartition(":")
-            version = int(tail) if tail.isdigit() else None
+            name, _, version = id.rpartition(":")
         if not name:
             raise ModelNotFoundException("Model: no name is given; give Model(workspace, name)")
-        folder = workspace._place / "models" / legal_file_name(name)
-        numbers = [version] if version is not None else sorted(_versions(folder), reverse=True)
-        number, about = next(
-            ((n, found) for n in numbers if (found := _read(folder / str(n) / _ABOUT)) is not None), (0, None)
-        )
-        if about is None:
-            have = ", ".join(str(known) for known in sorted(_versions(folder)))
+        shelf = Shelf(workspace._root)
+        found = shelf.get(name, None if version is None else str(version))
+        if found is None:
+            have = ", ".join(known.version for known in reversed(shelf.versions(name)))
             what = f"it has versions {have}" if have else "register_model makes one"
             raise ModelNotFoundException(f"ModelNotFound: no model {name!r}{f':{version}' if version else ''}; {what}")
         self.workspace = workspace
-        self._folder = folder / str(number)
-        self._about = about
+        about = found.about
+        self._shelved = found
         self.name = name
-        self.version = int(number)
+        # Numbers in version 1 of the SDK; what was registered otherwise may have a word.
+        self.version: Any = int(found.version) if found.version.isdigit() else found.version
         self.id = f"{name}:{self.version}"
         self.tags: dict[str, str] = dict(about.get("tags") or {})
         self.properties: dict[str, str] = dict(about.get("properties") or {})
@@ -159,16 +151,16 @@ class Model(Served):
             Keys, or pairs of key and value, that a model has to have.
         """
         found = []
-        for folder, about in _all(workspace):
-            own = str(about.get("name"))
-            if name not in (None, own) or run_id not in (None, about.get("run_id")):
+        shelf = Shelf(workspace._root)
+        for shelved in shelf.all() if name is None else shelf.versions(name):
+            about = shelved.about
+            if run_id not in (None, about.get("run_id")):
                 continue
             if not (_has(about.get("tags"), tags) and _has(about.get("properties"), properties)):
                 continue
-            if latest and int(folder.name) != max(_versions(folder.parent)):
+            if latest and shelved.version != shelf.versions(shelved.name)[0].version:
                 continue
-            found.append(Model(workspace, own, version=int(folder.name)))
-        found.sort(key=lambda model: (model.created_time or 0, model.version), reverse=True)
+            found.append(Model(workspace, id=f"{shelved.name}:{shelved.version}"))
         return found
 
     @staticmethod
@@ -226,10 +218,10 @@ class Model(Served):
 
     def delete(self) -> None:
         """Remove this version and its files."""
-        shutil.rmtree(self._folder)
+        self._shelved.remove()
 
     def serialize(self) -> dict[str, Any]:
-        return {**self._about, "id": self.id, "version": self.version, "url": self.url}
+        return {**self._shelved.about, "id": self.id, "version": self.version, "url": self.url}
 
     @staticmethod
     def deploy(*_: Any, **__: Any) -> Any:
@@ -244,14 +236,13 @@ class Model(Served):
     profile = deploy
 
     def _content(self) -> Path:
-        path = self._folder / "files" / str(self._about.get("file", ""))
+        path = self._shelved.content
         if not path.exists():
             raise ModelPathNotFoundException(f"Model {self.id}: {path} is gone; register it again")
         return path
 
     def _save(self, **changes: Any) -> None:
-        self._about.update(changes)
-        write_private(self._folder / _ABOUT, json.dumps(self._about, indent=2))
+        self._shelved.update(**changes)
 
 
 def register(workspace: Workspace, source: Path, name: str, **about: Any) -> Model:
@@ -264,49 +255,11 @@ def register(workspace: Workspace, source: Path, name: str, **about: Any) -> Mod
     """
     if not name or not isinstance(name, str):
         raise ModelNotFoundException(f"Model.register: the name is {name!r}; give a string")
-    source = Path(os.path.abspath(source))
-    if not source.exists():
-        raise ModelPathNotFoundException(f"Model.register: {source} does not exist; give a file or folder")
-    folder = make_private_folder(workspace._place / "models" / legal_file_name(name))
-    number = max(_versions(folder), default=0) + 1
-    while True:
-        try:
-            (folder / str(number)).mkdir(mode=0o700)
-            break
-        except FileExistsError:  # somebody else registers at this moment
-            number += 1
-    target = folder / str(number) / "files" / source.name
-    make_private_folder(target.parent)
-    if source.is_dir():
-        shutil.copytree(source, target)
-    else:
-        shutil.copy2(source, target)
-    document = {"name": name, "file": source.name, "created": round(time.time(), 3), **about}
-    write_private(folder / str(number) / _ABOUT, json.dumps(document, indent=2, default=str))
-    return Model(workspace, name, version=number)
-
-
-def _versions(folder: Path) -> list[int]:
-    """Return the numbers of the versions in a model's folder, those being made too."""
     try:
-        return [int(name) for name in os.listdir(folder) if name.isdigit()]
-    except OSError:
-        return []
-
-
-def _all(workspace: Workspace) -> Iterator[tuple[Path, dict[str, Any]]]:
-    for path in sorted((workspace._place / "models").glob(f"*/*/{_ABOUT}")):
-        about = _read(path)
-        if about is not None and path.parent.name.isdigit():
-            yield path.parent, about
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return about if isinstance(about, dict) else None
+        shelved = Shelf(workspace._root).put(source, name, **about)
+    except FileNotFoundError as error:
+        raise ModelPathNotFoundException(f"Model.register: {error} does not exist; give a file or folder") from None
+    return Model(workspace, id=f"{name}:{shelved.version}")
 
 
 def _has(found: Any, wanted: Any) -> bool:

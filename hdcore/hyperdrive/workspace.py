@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from hdcore.hyperdrive.exceptions import UserErrorException
 from hdcore.hyperdrive.journal import make_private_folder, write_private
 from hdcore.hyperdrive.unserved import Served
+from hdcore.shelf import file_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -251,9 +251,7 @@ class Workspace(Served):
 
     def _keep(self, section: str, name: str, document: Any) -> None:
         """Keep a named document."""
-        write_private(
-            make_private_folder(self._place / section) / f"{legal_file_name(name)}.json", json.dumps(document)
-        )
+        write_private(make_private_folder(self._place / section) / f"{file_name(name)}.json", json.dumps(document))
 
     def _kept(self, section: str) -> Iterator[tuple[str, Any]]:
         for path in sorted((self._place / section).glob("*.json")):
@@ -268,16 +266,6 @@ class Workspace(Served):
         found = dict(self._kept("environments")).get(name) or {}
         version = str(found.get("version") or "0")
         return version if version.isdigit() else "0"
-
-
-def legal_file_name(name: str) -> str:
-    """Return a file name that stands for any text; different texts give different names."""
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name):
-        return name
-    import hashlib
-
-    kept = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:60] or "x"
-    return f"{kept}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def _root_here() -> Path:

@@ -17,10 +17,10 @@ def uri_of(folder: str) -> str:
     return f"hdcore://{quote(folder)}"
 
 
-def _as_stored(path: str) -> str:
+def stored_path(path: str) -> str:
     """Return a quoted path without the ``outputs/`` that Azure has before the names of artifacts, if it is not there.
 
-    >>> _as_stored("/root/sweeps/s/runs/0000/outputs/outputs/model")
+    >>> stored_path("/root/sweeps/s/runs/0000/outputs/outputs/model")
     '/root/sweeps/s/runs/0000/outputs/model'
     """
     if os.path.exists(unquote(path)):
@@ -39,7 +39,7 @@ class OutputsRepository(LocalArtifactRepository):  # type: ignore[misc]
     def __init__(self, artifact_uri: str, *arguments: Any, **more: Any) -> None:
         path = urlparse(artifact_uri).path
         if not os.environ.get("HDCORE_REPORT"):  # where runs are read, MLflow asks for a folder in the artifacts by URI
-            path = _as_stored(path)
+            path = stored_path(path)
         super().__init__(f"file://{path}", *arguments, **more)
 
     def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> None:

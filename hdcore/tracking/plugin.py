@@ -28,11 +28,12 @@ def tracking_store(store_uri: str | None = None, artifact_uri: str | None = None
 
 
 def registry_store(store_uri: str | None = None, tracking_uri: str | None = None) -> Any:
-    """Return the trial's registry; elsewhere there is none (entry point ``mlflow.model_registry_store``)."""
+    """Return the trial's registry; elsewhere that of the root (entry point ``mlflow.model_registry_store``)."""
     if not _is_trial():
-        from hdcore.tracking.reading import NoRegistry
+        from hdcore.tracking.reading import root_of
+        from hdcore.tracking.shelved import ShelfRegistry
 
-        return NoRegistry()
+        return ShelfRegistry(root_of(store_uri or tracking_uri or URI))
     from hdcore.tracking.registry import TrialRegistry
 
     return TrialRegistry()

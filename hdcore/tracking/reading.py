@@ -32,7 +32,6 @@ from mlflow.entities import (
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST
 from mlflow.store.entities.paged_list import PagedList
-from mlflow.store.model_registry.abstract_store import AbstractStore as AbstractRegistry
 from mlflow.store.tracking.abstract_store import AbstractStore
 from mlflow.utils.search_utils import SearchUtils
 
@@ -72,7 +71,7 @@ class SweepsStore(AbstractStore):  # type: ignore[misc]
 
     def __init__(self, uri: str) -> None:
         super().__init__()
-        self.root = find_root(unquote(uri.removeprefix(URI).removeprefix("//")) or None)
+        self.root = root_of(uri)
         self._own = _OwnRuns(self.root / "azure" / "mlflow")
 
     # ------------------------------------------------------------------ experiments
@@ -381,12 +380,9 @@ def _milliseconds(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds * 1000)
 
 
-class NoRegistry(AbstractRegistry):  # type: ignore[misc]
-    """The registry of models beside stored sweeps: there is none."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__()
+def root_of(uri: str) -> Path:
+    """Return the root that a tracking URI names; without a path it is found as everywhere."""
+    return find_root(unquote(uri.removeprefix(URI).removeprefix("//")) or None)
 
 
 refuse_the_rest(SweepsStore, AbstractStore, _INHERITED, _WHERE)
-refuse_the_rest(NoRegistry, AbstractRegistry, (), "beside stored sweeps; register models with Azure's calls")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlparse
 
 from mlflow.entities.model_registry import ModelVersion, ModelVersionTag, RegisteredModel, RegisteredModelTag
 from mlflow.exceptions import MlflowException
@@ -52,7 +53,11 @@ class TrialRegistry(AbstractStore):  # type: ignore[misc]
         model_id: str | None = None,
     ) -> Any:
         """Give the next version of a name to a model."""
-        version = max(self._found(name).versions, default=0) + 1
+        tags_by_name = {tag.key: tag.value for tag in tags or ()}
+        model = self.trial.read_journal().models.get(model_id or "")
+        where = os.path.join(self.trial.folder, model.info["folder"]) if model else unquote(urlparse(source).path)
+        version = self.trial.shelve(name, where, run_id, description=description, tags=tags_by_name)
+        version = version or max(self._found(name).versions, default=0) + 1
         info = {
             "source": source,
             "run": run_id,
@@ -60,7 +65,6 @@ class TrialRegistry(AbstractStore):  # type: ignore[misc]
             "description": description,
             "created": int(time.time() * 1000),
         }
-        tags_by_name = {tag.key: tag.value for tag in tags or ()}
         self.trial.write(registered=name, version=version, info=info, tags=tags_by_name)
         return self.get_model_version(name, version)
 

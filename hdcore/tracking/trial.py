@@ -11,8 +11,10 @@ import os
 import sys
 import threading
 import uuid
+from pathlib import Path
 
 from hdcore.runtime import get_run
+from hdcore.shelf import Shelf
 from hdcore.tracking import URI
 from hdcore.tracking.journal import Journal, Lines, LoggedRun, append_line, journal_name
 
@@ -118,6 +120,22 @@ class Trial:
     def relative(self, path: str) -> str:
         """Return a path relative to the run's folder, as the journal has them: a root may be moved."""
         return os.path.relpath(path, self.folder)
+
+    def shelve(self, name: str, path: str, run_id: str | None, **about: Any) -> int | None:
+        """Register a model of the trial, which stays where it is, on the shelf of the sweep's root; return its version.
+
+        None where the root is not at hand, as on another machine.
+        """
+        runs = Path(self.folder).parent
+        root = runs.parent.parent.parent
+        if runs.name != "runs" or not (root / "sweeps" / runs.parent.name).is_dir() or not os.path.exists(path):
+            return None
+        try:
+            put = Shelf(root).put(Path(path), name, is_linked=True, type="mlflow_model", run_id=run_id, **about)
+        except OSError as error:
+            warn(f"model {name!r} is kept with the run and not registered for others: {error.strerror}")
+            return None
+        return put.number
 
     def _after_fork(self) -> None:
         """Begin anew in a forked process: the lock may be held by a thread that is not here."""

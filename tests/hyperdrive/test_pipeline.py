@@ -112,7 +112,7 @@ ORPHAN = """
     import os, signal, sys
     from pathlib import Path
     from hdcore import hyperdrive as hd
-    workspace = hd.Workspace(root=sys.argv[1])
+    workspace = hd.Workspace()
     steps = [hd.PythonScriptStep("train.py", name, source_directory="src") for name in ("first", "second")]
     steps[1].run_after(steps[0])
     run = hd.Pipeline(workspace, steps).submit("killed")

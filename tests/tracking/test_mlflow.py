@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from tracking.helpers import Sweep, files_in, interpreter_without, sweep
 
+from hdcore.shelf import Shelf
+
 TRAIN = """
     import argparse, os, socket, time
 
@@ -148,6 +150,9 @@ def test_a_logged_model_is_a_folder_and_reports_no_metric_twice(tmp_path: Path) 
         ("best", "outputs/best"),
     ]
     assert run["mlflow"]["registered_models"] == {"iris": 1}
+    shelved = Shelf(found.folder(0).parents[3]).get("iris")
+    assert shelved is not None
+    assert (shelved.content / "MLmodel").is_file()
     for name in ("net", "best"):
         assert {"MLmodel", "model.pkl"} <= set(files_in(found.folder(0) / "outputs" / name))
     refused, unknown = found.output(0).splitlines()

@@ -19,6 +19,7 @@ mlflow.log_param("layers", 3)
 for epoch in range(3):
     mlflow.log_metric("loss", lr + 1 - epoch / 10, step=5 * epoch)
 mlflow.log_text("weights", "model/weights.txt")
+mlflow.log_text("flavors: {}", "model/MLmodel")
 open("outputs/own.txt", "w").write("own")
 """
 SUBMIT = """
@@ -60,11 +61,26 @@ found["files"] = [open(download(run_id=best, artifact_path=name, dst_path=".")).
 found["listed"] = sorted(each.path for each in runs.list_artifacts(best))
 found["refused"] = []
 for call in (lambda: runs.get_run("nobody_0"), lambda: runs.log_metric(best, "loss", 0.0),
-             lambda: mlflow.register_model(f"runs:/{best}/model", "m")):
+             lambda: runs.rename_registered_model("m", "n")):
     try:
         call()
     except mlflow.MlflowException as error:
         found["refused"].append(str(error))
+for _ in range(2):
+    made = mlflow.register_model(f"runs:/{best}/model", "m", tags={"a": "b"})
+runs.set_registered_model_alias("m", "champion", 1)
+runs.transition_model_version_stage("m", 2, "Production")
+by_alias = runs.get_model_version_by_alias("m", "champion")
+shown = client.models.get("m", label="latest")
+from azureml.core import Model, Workspace
+found["registered"] = [
+    [made.version, made.run_id == best, made.tags], [by_alias.version, by_alias.aliases],
+    sorted(each.version for each in runs.search_model_versions("name = 'm'")),
+    [each.version for each in runs.get_latest_versions("m", ["Production"])],
+    [shown.version, shown.type, open(shown.path + "/weights.txt").read()],
+    [Model(Workspace.from_config(), "m").version, open(download("models:/m@champion") + "/weights.txt").read()],
+    [each.name for each in runs.search_registered_models()],
+]
 mlflow.set_experiment("by hand")
 with mlflow.start_run(run_name="mine") as own:
     mlflow.log_metric("loss", 0.5)
@@ -119,4 +135,11 @@ def test_what_is_not_there_is_refused_by_name(found: dict[str, object]) -> None:
     assert isinstance(refused, list)
     assert "has no run 'nobody_0'; see `hdcore list`" in refused[0]
     assert "is a run of a stored sweep, which is read only" in refused[1]
-    assert "beside stored sweeps" in refused[2]
+    assert "rename_registered_model is not there on hdcore's shelf of models" in refused[2]
+
+
+def test_a_model_that_mlflow_registers_is_on_the_shelf_of_azures_calls(found: dict[str, object]) -> None:
+    assert found["registered"] == [
+        ["2", True, {"a": "b"}], ["1", ["champion"]], ["1", "2"], ["2"],
+        ["2", "mlflow_model", "weights"], [2, "weights"], ["m"],
+    ]  # fmt: skip

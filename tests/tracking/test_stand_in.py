@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from tracking.helpers import PACKAGE, files_in, interpreter_without, sweep
 
+from hdcore.shelf import Shelf
 from hdcore.store.wire import parse_lines
 from hdcore.tracking.summary import summary
 
@@ -300,5 +301,8 @@ def test_scikit_learn_models_are_saved_with_the_run(tmp_path: Path) -> None:
     assert run["status"] == "Completed", found.errors(0)
     assert files_in(found.folder(0) / "outputs") == ["model/model.pkl", "net/model.pkl"]
     assert [model["folder"] for model in run["mlflow"]["models"]] == ["outputs/model", "outputs/net"]
-    assert "registers no models" in found.errors(0)
+    assert run["mlflow"]["registered_models"] == {"iris": 1}
+    shelved = Shelf(found.folder(0).parents[3]).get("iris")
+    assert shelved is not None
+    assert shelved.content == found.folder(0) / "outputs" / "net"
     assert json.loads((found.folder(0) / "mlflow-1.jsonl").read_text().splitlines()[0])["run"] == run["id"]

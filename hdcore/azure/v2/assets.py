@@ -1,21 +1,21 @@
-"""Assets of a workspace: JSON files under ``ROOT/azure/assets``, one a version; a model's files beside it."""
+"""Assets of a workspace: JSON files under ``ROOT/azure/assets``, one a version; models are on the shelf of all."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hdcore import shelf
 from hdcore.azure.v2.entities import Asset, Data, Environment, Model
 from hdcore.azure.v2.exceptions import ResourceNotFoundError, ValidationException
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
 _REFERENCE = re.compile(r"azureml:(?P<name>[A-Za-z0-9_.-]+)(?:(?::(?P<version>[A-Za-z0-9_.-]+))|(?:@(?P<label>\w+)))?")
-_CLASSES: dict[str, type[Asset]] = {"data": Data, "environments": Environment, "models": Model}
+_CLASSES: dict[str, type[Asset]] = {"data": Data, "environments": Environment}
 
 
 class Shelf:
@@ -26,7 +26,7 @@ class Shelf:
     root : Path
         Root of the sweeps.
     kind : str
-        ``"data"``, ``"environments"`` or ``"models"``.
+        ``"data"`` or ``"environments"``.
     """
 
     def __init__(self, root: Path, kind: str) -> None:
@@ -34,14 +34,11 @@ class Shelf:
         self._kind = kind
         self._class = _CLASSES[kind]
 
-    def put(self, asset: Any, files: Path | None = None) -> Any:
-        """Keep an asset under its name and version, the next number by default; `files` are copied beside it."""
+    def put(self, asset: Any) -> Any:
+        """Keep an asset under its name and version, the next number by default."""
+        _check(asset, self._kind)
         name = asset.name
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise ValidationException(f"is {name!r}; use letters, digits, '_', '.' and '-'", field=f"{self._kind}.name")
         version = str(asset.version) if asset.version is not None else self._next(name)
-        if not _NAME.fullmatch(version):
-            raise ValidationException(f"is {version!r}; write a number or a word", field=f"{self._kind}.version")
         folder = self._folder / name
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         document = {
@@ -50,20 +47,7 @@ class Shelf:
             if isinstance(value, os.PathLike) or _is_plain(value)
         }
         document |= {"name": name, "version": version}
-        if files is not None:
-            target = folder / version
-            if target.exists():
-                raise ValidationException(
-                    f"{name} has a version {version} already; leave the version out for the next one",
-                    field=f"{self._kind}.version",
-                )
-            target.mkdir(mode=0o700)
-            if files.is_dir():
-                shutil.copytree(files, target / files.name)
-            else:
-                shutil.copy2(files, target / files.name)
-            document["path"] = os.fspath(target / files.name)
-        elif document.get("path"):
+        if document.get("path"):
             document["path"] = local_or_same(str(document["path"]))
         partial = folder / f".{version}.partial"
         partial.write_text(json.dumps(document), encoding="utf-8")
@@ -115,14 +99,86 @@ class Shelf:
         return str(max(numbers, default=0) + 1)
 
 
+class ModelShelf:
+    """The registered models, as version 2 of the SDK shows them.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the sweeps.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._shelf = shelf.Shelf(root)
+
+    def put(self, model: Any, files: Path) -> Model:
+        """Copy a file or folder as a version of a model, the next number by default."""
+        _check(model, "models")
+        about = {key: value for key, value in vars(model).items() if key not in ("name", "version", "path")}
+        version = None if model.version is None else str(model.version)
+        try:
+            return _model(self._shelf.put(files, model.name, version=version, **about))
+        except FileExistsError:
+            raise ValidationException(
+                f"{model.name} has a version {version} already; leave the version out for the next one",
+                field="models.version",
+            ) from None
+
+    def get(self, name: str, version: str | None = None, label: str | None = None) -> Model:
+        """Return a model; without a version, or with the label ``latest``, the newest.
+
+        Raises
+        ------
+        ResourceNotFoundError
+            If there is none.
+        """
+        found = self._shelf.get(str(name), version)
+        if found is None:
+            what = f"{name}:{version}" if version is not None else str(name)
+            known = ", ".join(dict.fromkeys(model.name for model in self._shelf.all()[:8])) or "none"
+            raise ResourceNotFoundError(f"models: {what} is not registered here; registered are: {known}")
+        return _model(found)
+
+    def all(self, name: str | None = None) -> Iterator[Model]:
+        """Yield the versions of one name, newest first, or the newest version of each."""
+        if name is not None:
+            yield from map(_model, self._shelf.versions(name))
+            return
+        for other in sorted({model.name for model in self._shelf.all()}):
+            yield self.get(other)
+
+
+def _model(found: shelf.ShelvedModel) -> Model:
+    about = found.about
+    return Model(
+        name=found.name,
+        version=found.version,
+        description=about.get("description"),
+        tags=about.get("tags"),
+        properties=about.get("properties"),
+        path=os.fspath(found.content),
+        type=about.get("type"),
+        flavors=about.get("flavors"),
+        stage=about.get("stage"),
+    )
+
+
+def _check(asset: Any, kind: str) -> None:
+    if not isinstance(asset.name, str) or not _NAME.fullmatch(asset.name):
+        raise ValidationException(f"is {asset.name!r}; use letters, digits, '_', '.' and '-'", field=f"{kind}.name")
+    if asset.version is not None and not _NAME.fullmatch(str(asset.version)):
+        raise ValidationException(f"is {asset.version!r}; write a number or a word", field=f"{kind}.version")
+
+
 def registered_path(root: Path, reference: str) -> str | None:
     """Return the local path of a data asset or model that ``azureml:NAME:VERSION`` names, None if there is none."""
     match = _REFERENCE.fullmatch(reference)
     if match is None:
         return None
-    for kind in ("data", "models"):
+    shelves: tuple[Any, ...] = (Shelf(root, "data"), ModelShelf(root))
+    for one in shelves:
         try:
-            path = Shelf(root, kind).get(match["name"], match["version"]).path
+            path = one.get(match["name"], match["version"]).path
         except ResourceNotFoundError:
             continue
         return None if path is None else str(path)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hdcore.azure.v2.assets import Shelf
+from hdcore.azure.v2.assets import ModelShelf, Shelf
 from hdcore.azure.v2.command import CommandComponent, CommandJob
 from hdcore.azure.v2.entities import AmlCompute, AzureBlobDatastore, Compute, Data, Datastore, Environment, Model
 from hdcore.azure.v2.entities import Workspace as WorkspaceEntity
@@ -141,7 +141,7 @@ def _find_config(path: Path | None, file_name: str | None) -> Path | None:
 class AssetOperations(Served):
     """Assets of one kind."""
 
-    def __init__(self, shelf: Shelf, kind: type) -> None:
+    def __init__(self, shelf: Any, kind: type) -> None:
         self._shelf = shelf
         self._kind = kind
 
@@ -157,7 +157,8 @@ class AssetOperations(Served):
 
     def list(self, name: str | None = None, **kwargs: Any) -> Iterator[Any]:
         """Yield the versions of one name, or the newest version of each."""
-        return self._shelf.all(name)
+        found: Iterator[Any] = self._shelf.all(name)
+        return found
 
     def archive(self, name: str, version: str | None = None, label: str | None = None, **kwargs: Any) -> None:
         """Do nothing: nothing is archived here."""
@@ -170,7 +171,7 @@ class ModelOperations(AssetOperations):
     """Models: a copy of their files, with a version."""
 
     def __init__(self, root: Path) -> None:
-        super().__init__(Shelf(root, "models"), Model)
+        super().__init__(ModelShelf(root), Model)
         self._root = root
 
     def create_or_update(self, model: Any) -> Any:

@@ -272,14 +272,16 @@ def log_sklearn_model(
     """Save a scikit-learn model as ``outputs/NAME/model.pkl``."""
     import joblib
 
-    if more.get("registered_model_name"):
-        _tell("mlflow is not installed, and its stand-in registers no models; they are saved with the run")
     called = name or artifact_path or "model"
     run_id = _current(run_id)
     joblib.dump(sk_model, _file(f"{called}/model.pkl", run_id))
     folder = trial().relative(os.path.join(trial().artifacts_of(run_id), called))
     info = {"name": called, "folder": folder, "run": run_id, "status": "READY"}
     trial().write(model=f"{run_id}-{called}", info=info)
+    registered = more.get("registered_model_name")
+    if registered:
+        version = trial().shelve(registered, os.path.join(trial().folder, folder), run_id)
+        trial().write(registered=registered, version=version or 1, info={"run": run_id, "source": folder})
     return SimpleNamespace(model_uri=f"runs:/{run_id}/{called}", run_id=run_id, artifact_path=called)
 
 
