@@ -74,6 +74,9 @@ def _call(function: Callable[..., Any], request: bytes) -> int:
     """Be the run: call the function in a process that looks like a fresh one; return the exit code."""
     os.environ.clear()
     os.environb.update(unpack_environment(request))
+    # What an interpreter that starts would take from there: the stand-ins for packages that are not installed.
+    wanted = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[1:1] = [folder for folder in dict.fromkeys(wanted) if folder and folder not in sys.path]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115

@@ -423,7 +423,7 @@ def test_operations_of_deployment_are_out_of_scope() -> None:
         client.online_endpoints.begin_create_or_update(None)
     with pytest.raises(NotServedError, match=r"MLClient\.schedules\.list"):
         client.schedules.list()
-    with pytest.raises(NotServedError, match="runs command and sweep jobs"):
+    with pytest.raises(NotServedError, match="runs command, sweep and pipeline jobs"):
         client.jobs.create_or_update(object())
 
 

@@ -12,7 +12,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from tracking.helpers import PACKAGE, files_in, interpreter_without, sweep
+from tracking.helpers import PACKAGE, Sweep, files_in, interpreter_without, sweep
 
 from hdcore.shelf import Shelf
 from hdcore.store.wire import parse_lines
@@ -306,3 +306,42 @@ def test_scikit_learn_models_are_saved_with_the_run(tmp_path: Path) -> None:
     assert shelved is not None
     assert shelved.content == found.folder(0) / "outputs" / "net"
     assert json.loads((found.folder(0) / "mlflow-1.jsonl").read_text().splitlines()[0])["run"] == run["id"]
+
+
+FUNCTION = """
+    import hdcore
+
+    def train(config, run):
+        import mlflow
+        from azureml.core import Run
+
+        with mlflow.start_run():
+            mlflow.log_param("told", config["x"])
+            mlflow.log_metric("accuracy", config["x"])
+        Run.get_context().log("loss", 1 - config["x"])
+
+    if __name__ == "__main__":
+        space = {"x": hdcore.choice(0.25, 0.5)}
+        sweep = hdcore.tune(train, space, metric="accuracy", goal="maximize", sampler="grid", max_runs=2, name="s")
+        print(sweep.best.value)
+"""
+
+
+def test_a_function_logs_through_the_stand_ins_as_a_script_does(tmp_path: Path) -> None:
+    python, path = interpreter_without(tmp_path, "mlflow", "__editable__")
+    (tmp_path / "program.py").write_text(textwrap.dedent(FUNCTION))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HDCORE", "MLFLOW"))}
+    done = subprocess.run(
+        [*shlex.split(python), "program.py"],
+        cwd=tmp_path,
+        env={**kept, "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), path])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "0.5"
+    run = Sweep(tmp_path, tmp_path / ".hdcore").run(1)
+    assert run["metrics"]["loss"] == [[1, 0.5]]
+    assert run["mlflow"]["params"] == {"told": "0.5"}
