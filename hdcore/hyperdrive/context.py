@@ -146,6 +146,8 @@ class _SubmittedRun(Run):
     def parent(self) -> Run | None:
         """The sweep, as a stand-in that knows its id, experiment and tags."""
         home = self._home
+        if os.environ.get("HDCORE_PIPELINE_STEPS"):
+            return self  # a step, whose parent is the pipeline's run: that is this one
         if home.parent_id is None:
             return None
         parent = _ParentHome(home.parent_id, home.root, home.folder.parent.parent)

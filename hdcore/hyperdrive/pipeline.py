@@ -24,6 +24,7 @@ from hdcore.hyperdrive.experiment import Experiment
 from hdcore.hyperdrive.homes import JournalHome, begin_journal_run
 from hdcore.hyperdrive.journal import make_private_folder
 from hdcore.hyperdrive.run import TERMINAL, Run
+from hdcore.hyperdrive.script import Trial
 from hdcore.hyperdrive.steps import Step
 from hdcore.hyperdrive.stored import SweepHome
 from hdcore.hyperdrive.sweep_run import HyperDriveRun
@@ -181,17 +182,36 @@ class Pipeline(Served):
         raise ExperimentException("Pipeline.publish: published pipelines have no local meaning; submit the pipeline")
 
     def _check_searched(self, space: Mapping[str, Any]) -> None:
-        names = {
-            value.name
-            for step in self.steps
-            for value in getattr(step, "arguments", [])
-            if isinstance(value, PipelineParameter)
-        }
+        names = {value.name for step in self.steps for value in step.arguments if isinstance(value, PipelineParameter)}
         for name in space:
             if name.lstrip("-") not in names:
                 raise HyperDriveConfigException(
                     f"pipeline: {name!r} is searched and no PipelineParameter of the pipeline"
                 )
+
+    def _trials(self) -> list[Trial]:
+        """Return what a run of a sweep over the pipeline goes through.
+
+        Raises
+        ------
+        HyperDriveConfigException
+            If a run cannot be its steps one after the other.
+        """
+        trials = []
+        for step in self.steps:
+            trial = step._trial()
+            if trial is None:
+                raise HyperDriveConfigException(
+                    f"pipeline: step {step.name!r} is a {type(step).__name__}; a sweep over a pipeline runs script and"
+                    " estimator steps"
+                )
+            trials.append(trial)
+        folders = {os.path.abspath(trial.source_directory) for trial in trials}
+        if len(folders) != 1:
+            raise HyperDriveConfigException(
+                f"pipeline: its steps are in {len(folders) or 'no'} source directories; a run of a sweep has one"
+            )
+        return trials
 
     def _submit(
         self,

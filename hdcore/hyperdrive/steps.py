@@ -74,6 +74,10 @@ class Step(Served):
             for value in self.arguments
         )
 
+    def _trial(self) -> Trial | None:
+        """Return what one run of the step is, its arguments as they were given; None of a sweep."""
+        return None
+
     def _start(self, experiment: Experiment) -> Run:
         raise NotImplementedError
 
@@ -117,14 +121,16 @@ class PythonScriptStep(Step):
         self.runconfig = runconfig
         self.source_directory = os.fspath(source_directory) if source_directory is not None else "."
 
+    def _trial(self) -> Trial:
+        config = ScriptRunConfig(self.source_directory, self.script_name, self.arguments, run_config=self.runconfig)
+        inputs = [data for data in self.inputs if not any(data is value for value in self.arguments)]
+        # Data of a pipeline that is no argument reaches no script.
+        return replace(config._trial(), inputs=tuple(data for data in inputs if not hasattr(data, "training_output")))
+
     def _start(self, experiment: Experiment) -> Run:
         from hdcore.hyperdrive.submit import submit_script
 
-        arguments = self._resolved()
-        config = ScriptRunConfig(self.source_directory, self.script_name, list(arguments), run_config=self.runconfig)
-        trial: Trial = config._trial()
-        inputs = tuple(data for data in self.inputs if data not in self.arguments)
-        return submit_script(experiment, replace(trial, inputs=inputs))
+        return submit_script(experiment, replace(self._trial(), arguments=self._resolved()))
 
 
 class EstimatorStep(Step):
@@ -153,6 +159,10 @@ class EstimatorStep(Step):
             raise UserErrorException("EstimatorStep: estimator is missing")
         super().__init__(name or estimator.entry_script, estimator_entry_script_arguments, inputs, outputs)
         self.estimator = estimator
+
+    def _trial(self) -> Trial:
+        trial: Trial = self.estimator._trial()
+        return replace(trial, arguments=(*trial.arguments, *self.arguments))
 
     def _start(self, experiment: Experiment) -> Run:
         from hdcore.hyperdrive.submit import submit_script

@@ -40,6 +40,9 @@ from hdcore.typing import Goal
 _CROWD = 4
 """Runs a CPU that are worth a warning."""
 
+STEPS_VARIABLE = "HDCORE_PIPELINE_STEPS"
+"""Set in runs that go through the steps of a pipeline: what their scripts log to the parent is the run's."""
+
 NO_METRIC = "-"
 """Primary metric of a single run, which has none."""
 
@@ -82,17 +85,19 @@ def submit_sweep(
     from hdcore.hyperdrive.warm_start import parent_names, resumed_names
 
     workspace = experiment.workspace
-    if config.pipeline is not None:
-        raise HyperDriveConfigException("a sweep over a pipeline has no local meaning; give its script as run_config")
     sampling, policy = config._sampling, config._policy
     if is_strict():
         _check_strict(config)
     if config._max_total_runs < 1:
         raise HyperDriveConfigException(f"max_total_runs is {config._max_total_runs}; give 1 or more")
-    what = config._estimator or config._run_config
-    trial: Trial = what._trial(sampling.parameter_space) if isinstance(what, Estimator) else what._trial()
-    trial = replace(trial, arguments=(*trial.arguments, *more_arguments))
-    spec = _specification(workspace, experiment, trial, sampling.parameter_space)
+    if config.pipeline is not None:
+        steps = config.pipeline._trials()
+        trial = steps[0]
+    else:
+        what, steps = config._estimator or config._run_config, []
+        trial = what._trial(sampling.parameter_space) if isinstance(what, Estimator) else what._trial()
+        trial = replace(trial, arguments=(*trial.arguments, *more_arguments))
+    spec = _specification(workspace, experiment, trial, sampling.parameter_space, steps)
     properties = sampling.properties or {}
     spec = msgspec.structs.replace(
         spec,
@@ -171,8 +176,21 @@ def _start(
 # ---------------------------------------------------------------------- what runs
 
 
-def _specification(workspace: Workspace, experiment: Experiment, trial: Trial, space: Mapping[str, Any]) -> SweepSpec:
-    """Return the specification of everything but the search."""
+def _specification(
+    workspace: Workspace,
+    experiment: Experiment,
+    trial: Trial,
+    space: Mapping[str, Any],
+    steps: Sequence[Trial] = (),
+) -> SweepSpec:
+    """Return the specification of everything but the search.
+
+    Parameters
+    ----------
+    steps : sequence of Trial
+        Of a pipeline, which a run goes through one after the other; `trial` is the first one then. Searched are
+        parameters of the pipeline, where they stand.
+    """
     from hdcore.azure.load import legal_name
     from hdcore.azure.settings import engine_block
     from hdcore.command import Command
@@ -182,14 +200,19 @@ def _specification(workspace: Workspace, experiment: Experiment, trial: Trial, s
         raise UserErrorException(
             f"source_directory: {trial.source_directory} is no folder; give the folder of the script"
         )
-    arguments = _Arguments(workspace)
-    for value in trial.inputs:
+    arguments = _Arguments(workspace, {name.lstrip("-"): name for name in space} if steps else {})
+    for value in [value for one in steps or [trial] for value in one.inputs]:
         arguments.add_input(value)
-    words = [arguments.word(value) for value in trial.arguments]
+    words = [arguments.word(value) for value in trial.arguments] if not steps else []
     searched = [part for name in space for part in (shlex.quote(option(name)), f"${{{{search_space.{name}}}}}")]
-    if trial.command is not None:
+    if steps:
+        command = " && ".join(
+            " ".join([_program(one, code), *(arguments.word(value) for value in one.arguments)]) for one in steps
+        )
+        shell: bool | str = True
+    elif trial.command is not None:
         command = " ".join([arguments.command(trial.command), *words, *searched])
-        shell: bool | str = "auto"
+        shell = "auto"
     else:
         command = " ".join([_program(trial, code), *words, *searched])
         shell = False
@@ -203,6 +226,8 @@ def _specification(workspace: Workspace, experiment: Experiment, trial: Trial, s
         for name, item in arguments.inputs.items():
             if "path" in item:
                 environment[f"AZUREML_DATAREFERENCE_{name}"] = item["path"]
+    if steps:
+        environment[STEPS_VARIABLE] = str(len(steps))
     environment.update(
         AZUREML_ARM_SUBSCRIPTION=workspace.subscription_id,
         AZUREML_ARM_RESOURCEGROUP=workspace.resource_group,
@@ -264,8 +289,9 @@ def _program(trial: Trial, code: str) -> str:
 class _Arguments:
     """Turns arguments into words of a command; collects inputs and outputs on the way."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, searched: Mapping[str, str]) -> None:
         self._workspace = workspace
+        self._searched = searched  # parameters of a pipeline, by name, and what the search space calls them
         self.inputs: dict[str, dict[str, Any]] = {}
         self.outputs: dict[str, dict[str, Any]] = {}
 
@@ -274,6 +300,11 @@ class _Arguments:
         if isinstance(value, OutputFileDatasetConfig):
             self.outputs[value.name] = {"type": "uri_folder"}
             return f"${{{{outputs.{value.name}}}}}"
+        if hasattr(value, "training_output") and value._path is None:  # handed on from step to step of the same run
+            self.outputs[value.name] = {"type": "uri_folder"}
+            return f"${{{{outputs.{value.name}}}}}"
+        if hasattr(value, "default_value") and value.name in self._searched:
+            return f"${{{{search_space.{self._searched[value.name]}}}}}"
         text = self._with_references(self._text(value))
         if "${{" in text or "$[[" in text:
             raise UserErrorException(f"arguments: {text!r} holds '${{{{', which stands for a value here; leave it out")

@@ -175,3 +175,42 @@ def test_a_program_that_is_about_to_end_begins_no_further_step(workspace: hd.Wor
     with pytest.raises(hd.ActivityFailedException, match="stopped between the steps; submit the pipeline again"):
         run.wait_for_completion()
     assert [step.display_name for step in run.get_children()] == ["first"]
+
+
+CHAIN = """
+    import os, sys
+    from azureml.core import Run
+    arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+    if "--to" in arguments:
+        open(os.path.join(arguments["--to"], "offset.txt"), "w").write(arguments["--offset"])
+    else:
+        offset = float(open(os.path.join(arguments["--from"], "offset.txt")).read())
+        Run.get_context().parent.log("score", offset + float(arguments["--rate"]))
+"""
+
+
+def test_a_sweep_over_a_pipeline_goes_through_its_steps_in_each_run(workspace: hd.Workspace) -> None:
+    source = write_script(Path("src"), CHAIN)
+    offset, rate = hd.PipelineParameter("offset", 0), hd.PipelineParameter("rate", default_value=0.5)
+    data = hd.PipelineData("handed on")
+    first = hd.PythonScriptStep(
+        "train.py", "a", ["--offset", offset, "--to", data], outputs=[data], source_directory=source
+    )
+    second = hd.PythonScriptStep(
+        "train.py", "b", ["--from", data, "--rate", rate], inputs=[data], source_directory=source
+    )
+    pipeline = hd.Pipeline(workspace, [second, first])
+    space = hd.GridParameterSampling({"--offset": hd.choice(10, 30, 20)})
+    with pytest.warns(UserWarning, match="preview"):
+        config = hd.HyperDriveConfig(space, "score", hd.PrimaryMetricGoal.MAXIMIZE, 3, pipeline=pipeline)
+    run = hd.Experiment(workspace, "over").submit(config)
+    run.wait_for_completion()
+    best = run.get_best_run_by_primary_metric()
+    assert best.get_metrics() == {"score": 30.5}
+    assert best.get_file_names()[0] == "outputs/handed on/offset.txt"
+    with pytest.raises(hd.HyperDriveConfigException, match="'lr' is searched and no PipelineParameter"), pytest.warns():
+        hd.HyperDriveConfig(hd.GridParameterSampling({"lr": hd.choice(1)}), "score", "maximize", 3, pipeline=pipeline)
+    write_script(Path("elsewhere"), CHAIN)
+    second.source_directory = "elsewhere"
+    with pytest.raises(hd.HyperDriveConfigException, match="its steps are in 2 source directories"):
+        hd.Experiment(workspace, "over").submit(config)
