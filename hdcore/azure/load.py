@@ -13,7 +13,7 @@ from hdcore.azure.component import is_component, read_component
 from hdcore.azure.expressions import check_grid, read_space
 from hdcore.azure.fields import MOST_RUNS, integer, mapping, optional_text, refuse, required, shown, text
 from hdcore.azure.reader import clean, read_file
-from hdcore.command import Command, modernise
+from hdcore.command import Command, modernise, without_installs
 from hdcore.errors import InputError
 from hdcore.records import InputSpec, Limits, SweepSpec
 from hdcore.typing import Goal
@@ -264,6 +264,8 @@ def _read_trial(trial: dict[str, Any], folder: Path, warnings: list[str]) -> tup
     command = text(required(trial, "command", "trial", "write the command that trains once"), "trial.command")
     command, rewritten = modernise(command)
     warnings += (f"trial.command: {{{clean(path)}}} is an old form; write ${{{{{clean(path)}}}}}" for path in rewritten)
+    command, installs = without_installs(command)
+    warnings += (f"trial.command: '{clean(one, 80)}' is not run; install what the script needs" for one in installs)
     code = trial.get("code")
     if code is not None:
         code = text(code, "trial.code", may_be_empty=False)

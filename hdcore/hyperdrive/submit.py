@@ -193,7 +193,7 @@ def _specification(
     """
     from hdcore.azure.load import legal_name
     from hdcore.azure.settings import engine_block
-    from hdcore.command import Command
+    from hdcore.command import Command, without_installs
 
     code = os.path.abspath(trial.source_directory)
     if not os.path.isdir(code):
@@ -205,13 +205,16 @@ def _specification(
         arguments.add_input(value)
     words = [arguments.word(value) for value in trial.arguments] if not steps else []
     searched = [part for name in space for part in (shlex.quote(option(name)), f"${{{{search_space.{name}}}}}")]
+    not_run: list[str] = []
     if steps:
         command = " && ".join(
             " ".join([_program(one, code), *(arguments.word(value) for value in one.arguments)]) for one in steps
         )
         shell: bool | str = True
     elif trial.command is not None:
-        command = " ".join([arguments.command(trial.command), *words, *searched])
+        text, installs = without_installs(arguments.command(trial.command))
+        not_run = [f"{one!r} is not run; install what the script needs" for one in installs]
+        command = " ".join([text, *words, *searched])
         shell = "auto"
     else:
         command = " ".join([_program(trial, code), *words, *searched])
@@ -249,7 +252,7 @@ def _specification(
         gpus_per_run=engine_block().get("gpus_per_run", 1 if trial.wants_gpu and has_gpus() else 0),
         experiment_name=experiment.name,
         display_name=experiment.name,
-        warnings=_what_is_not_done(trial),
+        warnings=(*not_run, *_what_is_not_done(trial)),
     )
 
 
