@@ -82,6 +82,8 @@ class BayesianSampler:
         design = len(first) if len(first) else initial_runs(self._d) - added
         chosen: list[FloatVector] = []
         seen: set[bytes] = set()
+        for view in (*self._views, *(elsewhere for elsewhere, _ in self._elsewhere)):
+            view.forget()
         for number in range(start, start + n):
             row = None
             if number < len(first):
