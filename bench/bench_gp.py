@@ -260,14 +260,17 @@ def _compare(benchmark, sampler, case):
 @pytest.mark.benchmark(group="CPU of one proposal beside 16 others", timer=process_time)
 @pytest.mark.timeout(600)
 def test_others(benchmark, way, case):
-    """Proposals go on with what was proposed, as in a sweep with 16 workers, and are compared with those of one."""
-    rounds = 4 if QUICK else 40
+    """Proposals go on with what was proposed, as in a sweep with 16 workers, and are compared with those of one.
+
+    All begin at the same size and are as many, so that they hold the same fits: at 1,000 results one comes every 50.
+    """
+    rounds = 16 if QUICK else 112
 
     def sweep(pending):
         optimizer = hd.Optimizer(space_of(case.space), sampler="bayesian", goal="minimize", seed=1)
         for number, row in enumerate(history(case.space, case.kind, case.n)):
             optimizer.restore(number, optimizer.space.decode_row(row), "completed", objective(row))
-        waiting = [run.number for run in optimizer.ask(pending + 2)]
+        waiting = [run.number for run in optimizer.ask(18)]
 
         def ask(n=1):
             waiting.extend(run.number for run in optimizer.ask(n))
@@ -283,8 +286,7 @@ def test_others(benchmark, way, case):
     alone = _mean(*sweep(0), rounds)
     if way == "ask(16)":
         ask, tell = sweep(16)
-        batches = max(1, rounds // 8)
-        benchmark.pedantic(lambda: ask(16), setup=lambda: tell(0), rounds=batches, iterations=1)
+        benchmark.pedantic(lambda: ask(16), setup=lambda: tell(0), rounds=rounds // 16, iterations=1)
         each = benchmark.stats.stats.mean / 16
     else:
         ask, tell = sweep(16)

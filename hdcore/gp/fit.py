@@ -49,6 +49,9 @@ PARENT_LENGTH, PARENT_LENGTH_SD = 4.0, 1.0
 
 COLD_EVALUATIONS, WARM_EVALUATIONS, STRETCH_EVALUATIONS = 100, 15, 10
 
+REMEMBERED = 4
+"""Fits beside those of anchors: the proposals of one batch go back and forth between sizes, see `view.settled`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Training:
@@ -223,9 +226,10 @@ class Fits:
         start = None if below == 0 or is_cold(size) else self.at(below, evidence)
         found = self.fit(size, sample, start)
         if found is not None:
-            if not is_anchor(size):
-                self._known = {n: fit for n, fit in self._known.items() if is_anchor(n)}
-            self._known[size] = found
+            self._known.pop(size, None)
+            self._known[size] = found  # the last
+            for old in [n for n in self._known if not is_anchor(n)][:-REMEMBERED]:
+                del self._known[old]
         return found
 
     def workspace(self, n: int) -> _native.Workspace:

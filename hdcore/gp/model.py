@@ -91,6 +91,7 @@ class Factor:
         self._residual[0, :n] = data.y - self.mu
         self._bound_rows: IntVector | None = None
         self._kept: dict[int, int] = {}
+        self._end = 0
         self._K, self._V = np.zeros((16, ld)), np.zeros((16, ld))
         self._mean = np.zeros(16)
 
@@ -131,7 +132,7 @@ class Factor:
         """
         new = [i for i, row in enumerate(rows.tolist()) if row not in self._kept]
         if new:
-            at, end = len(self._kept), len(self._kept) + len(new)
+            at, end = self._end, self._end + len(new)
             while end > len(self._K):
                 self._K = np.concatenate([self._K, np.zeros_like(self._K)])
                 self._V = np.concatenate([self._V, np.zeros_like(self._V)])
@@ -141,14 +142,14 @@ class Factor:
             _native.gram(self.n, self._V[at:end], self._residual, mean)
             self._mean[at:end] = mean[:, 0]
             self._kept.update(zip(rows[new].tolist(), range(at, end), strict=True))
+            self._end = end
         index = np.array([self._kept[row] for row in rows.tolist()], np.int64)
         return self._K[index], self._V[index], self._mean[index]
 
-    def forget(self, rows: IntVector) -> None:
-        """Drop kept projections of rows that were only proposed."""
-        for row in rows.tolist():
-            if self._kept.get(row) == len(self._kept) - 1:
-                del self._kept[row]
+    def forget(self) -> None:
+        """Drop kept projections of points that were only proposed: their rows are negative, and name others next."""
+        self._kept = {row: at for row, at in self._kept.items() if row >= 0}
+        self._end = 1 + max(self._kept.values(), default=-1)
 
     def bound_rows(self) -> IntVector:
         """Points of the variance bound: the best ones, since what is worth an exact look lies near them."""

@@ -32,14 +32,14 @@ MOST_POINTS = 150
 FEWEST = 3
 """Results that make a parent."""
 
-FIRST_RUNS = 3
+FIRST_RUNS = 2
 """Configurations of the parents that this sweep begins with."""
 
 APART = 0.15
 """They differ by so much at least, as root mean square over the columns."""
 
 ENOUGH = 4
-"""Results from which on a parent has to rank them better than chance."""
+"""Results that can contradict a parent: before that it is not asked, and it has to rank them better than chance."""
 
 FLOOR = 0.02
 """Spread of a parent's posterior mean, in its own standard deviations, below which it says nothing about scale."""

@@ -27,7 +27,7 @@ class View:
         self._columns = columns
         self._trust = Trust(columns, is_stretched)
         self._acquisition = _native.Acquisition()
-        self._factor: Factor | None = None
+        self._factors: list[Factor] = []
         self.is_believing = True
         """False after a proposal that left earlier sweeps out."""
 
@@ -57,16 +57,21 @@ class View:
         fitted, fits, used = trusted
         self.is_believing, evidence = used is evidence, used
         sample = evidence.upto(size)
-        factor = self._factor
-        if factor is None or not factor.is_of(fitted, sample.rows):
-            factor = self._factor = Factor(fitted, fits, self._columns.clamp, sample)
+        factor = next((known for known in self._factors if known.is_of(fitted, sample.rows)), None)
+        if factor is None:
+            factor = Factor(fitted, fits, self._columns.clamp, sample)
+            # Two, as the proposals of one batch go back and forth between sizes.
+            self._factors = [factor, *self._factors[: int(fit_size > EVERY)]]
         # A stopped run without a prediction is like a pending one: its place has been tried.
         places = evidence.places(size)[-PLACES:]
         X_open = np.concatenate([evidence.X[places], X_pending])
         rows_open = np.concatenate([places, rows_pending])
-        model = Conditioned(factor, fits, self._acquisition, evidence.beyond(size), (X_open, rows_open), failed, draws)
-        factor.forget(rows_pending[rows_pending < 0][::-1])
-        return model
+        return Conditioned(factor, fits, self._acquisition, evidence.beyond(size), (X_open, rows_open), failed, draws)
+
+    def forget(self) -> None:
+        """Drop what was kept about points that were only chosen."""
+        for factor in self._factors:
+            factor.forget()
 
 
 def settled(n: int, pending: int) -> tuple[int, int]:

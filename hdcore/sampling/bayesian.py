@@ -8,6 +8,7 @@ import numpy as np
 
 from hdcore.gp.explore import APART, Spread, looks_elsewhere
 from hdcore.gp.model import FANTASIES, LARGEST_PENDING
+from hdcore.gp.parents import ENOUGH
 from hdcore.gp.propose import Proposer
 from hdcore.gp.view import View
 from hdcore.history import RowState
@@ -40,7 +41,7 @@ class BayesianSampler:
 
     Runs that were stopped count with the final value that their curve promises (`hdcore.gp.curves`), results of other
     sweeps as far as they prove to be of use (`hdcore.gp.parents`); a sweep with such a history begins with their best
-    configurations.
+    configurations and goes on with the design until enough results can tell whether they are of use.
 
     A proposal is a function of the seed, the number of the run and the rows of the table. What is kept between calls is
     derived from the rows and checked against them.
@@ -80,13 +81,16 @@ class BayesianSampler:
         # History in the metric of this sweep stands for as many runs of the design.
         added = int(np.count_nonzero((table.source == 1) & np.isfinite(table.value)))
         design = len(first) if len(first) else initial_runs(self._d) - added
+        needed = ENOUGH if len(first) else 2
         chosen: list[FloatVector] = []
         seen: set[bytes] = set()
+        for view in (*self._views, *(elsewhere for elsewhere, _ in self._elsewhere)):
+            view.forget()
         for number in range(start, start + n):
             row = None
             if number < len(first):
                 row = self._unseen(table.encoded[first[number : number + 1]], seen)
-            elif number >= design and len(told) >= 2:
+            elif number >= design and len(told) >= needed:
                 row = self._next(number, evidence, pending, weight, np.array(chosen).reshape(-1, self._d), seen)
             if row is None:
                 row = self._spare(table, number, chosen)

@@ -212,6 +212,22 @@ def test_hundreds_of_results_are_served_at_any_number_and_alike_after_a_reload()
     np.testing.assert_array_equal(proposed, bound(PLANE).propose(table, table.n, 1))
 
 
+def test_a_batch_is_what_single_proposals_would_be_also_where_its_fits_change():
+    rng = np.random.default_rng(5)
+    live, table = bound(PLANE), RunTable(2)
+    for i in range(118):
+        table.append(rng.random(2))
+        table.finish(i, RowState.COMPLETED, -bowl(dict(zip("xy", table.encoded[i], strict=True))))
+    for _ in range(2):
+        start = table.n
+        batch = live.propose(table, start, 12)
+        for row in batch:
+            np.testing.assert_array_equal(bound(PLANE).propose(table, table.n, 1)[0], row)
+            table.append(row)
+        for i, row in enumerate(batch, start):
+            table.finish(i, RowState.COMPLETED, -bowl(dict(zip("xy", row, strict=True))))
+
+
 def test_sixty_columns_and_many_results_are_served():
     space = SearchSpace({f"x{i}": uniform(0, 1) for i in range(60)})
     assert optimise(space, lambda c: sum(c.values()), 30).n == 30

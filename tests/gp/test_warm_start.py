@@ -76,12 +76,20 @@ def test_a_parent_that_wants_the_opposite_costs_little(space, f):
 def test_a_sweep_begins_with_the_best_configurations_of_its_parents_apart_from_each_other():
     parent = history(sweep(CUBE, bowl, 25, seed=1))
     optimizer = sweep(CUBE, bowl, 0, earlier=[parent])
-    first = [run.configuration for run in optimizer.ask(3)]
+    first = [run.configuration for run in optimizer.ask(2)]
     assert first[0] == min(parent, key=lambda pair: pair[1])[0]
     assert all(configuration in [c for c, _ in parent] for configuration in first)
     X = np.array([[c[f"x{i}"] for i in range(3)] for c in first])
     distance = np.sqrt(((X[:, None] - X[None]) ** 2).mean(-1))
-    assert distance[np.triu_indices(3, 1)].min() >= 0.15
+    assert distance[0, 1] >= 0.15
+
+
+def test_a_parent_is_not_believed_before_four_results_could_contradict_it():
+    plain = hd.Optimizer(CUBE, sampler="bayesian", goal="minimize", seed=3).ask(4)
+    parent = history(sweep(CUBE, bowl, 25, seed=1))
+    runs = sweep(CUBE, bowl, 5, seed=3, earlier=[parent]).runs
+    assert [run.configuration for run in runs[2:4]] == [run.configuration for run in plain[2:]]
+    assert runs[4].value < min(run.value for run in runs[2:4])  # a parent that is right is believed from then on
 
 
 @pytest.mark.parametrize(("space", "f"), [PROBLEMS[0], PROBLEMS[2]])
