@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hdcore.errors import InputError, RefusedError
+from hdcore.reasons import Proposal, Stop
 from hdcore.records import Parent
-from hdcore.store import earlier, queries
+from hdcore.store import earlier, queries, reasons
 from hdcore.store.catalog import DATABASE_NAME, check_sweep_folder
 from hdcore.store.check import check_header, check_schema, connect, translated
 from hdcore.store.lock import read_driver
-from hdcore.store.records import DriverInfo, MetricSummary, Note, Point, StoredRun, StoredSweep
+from hdcore.store.records import DriverInfo, MetricSummary, Note, PastAttempt, Point, StoredRun, StoredSweep
 
 
 class StoreReader:
@@ -140,6 +141,21 @@ class StoreReader:
         """Return the earlier sweeps that this one started from; empty for stores of versions that had none."""
         with translated(self.folder.name):
             return earlier.read_parents(self._connection)
+
+    def proposal(self, number: int) -> Proposal | None:
+        """Return how the configuration of a run came to be; None if that was not stored."""
+        with translated(self.folder.name):
+            return reasons.read_proposal(self._connection, number)
+
+    def stop(self, number: int) -> Stop | None:
+        """Return why the policy ended a run; None if it has not, or if that was not stored."""
+        with translated(self.folder.name):
+            return reasons.read_stop(self._connection, number)
+
+    def attempts(self, number: int) -> list[PastAttempt]:
+        """Return the attempts of a run before its last one, in order, as far as they were stored."""
+        with translated(self.folder.name):
+            return reasons.read_attempts(self._connection, number)
 
     def metric_rows(self) -> int:
         """Return the number of reports of all runs and metrics, from the summary rows."""

@@ -57,7 +57,7 @@ def make_version_1(database: Path) -> None:
     """Take out what the later versions brought."""
     connection = sqlite3.connect(database, isolation_level=None)
     connection.execute("ALTER TABLE run DROP COLUMN sampler_s")
-    for table in ("curve", "death", "parent", "earlier"):
+    for table in ("curve", "death", "parent", "earlier", "proposal", "stop", "attempt"):
         connection.execute(f"DROP TABLE {table}")
     connection.execute("PRAGMA user_version=1")
     assert tables(connection) == expected_schema(1)
