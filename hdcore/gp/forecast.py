@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hdcore._native import gp as _native
+from hdcore.gp.transform import KNEE
 
 if TYPE_CHECKING:
     from hdcore.gp.model import Conditioned
+    from hdcore.gp.transform import OutputMap
     from hdcore.typing import FloatVector
 
-_REACH = 9.0
-"""Standard deviations beyond which a normal distribution has nothing to give."""
-
-_NODES = 65
-"""Of Simpson's rule over the part of the prediction that is an improvement; good for five digits."""
+OUTCOMES = 8
+"""Of those imagined for the pending runs, the first so many are asked; they come in antithetic pairs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,61 +54,105 @@ class Forecast:
 
 
 def forecast(model: Conditioned, x: FloatVector) -> Forecast:
-    """Ask a model for one point in model coordinates, shape (d,); costs one product with the factor's inverse."""
-    factor = model.factor
-    ld = factor.ainv.shape[1]
-    v, k = np.empty((1, ld)), np.empty((1, ld))
+    """Ask a model for one point in model coordinates, shape (d,); costs one product with the factor's inverse.
+
+    Everything after the products is scalar: arrays of a few numbers would cost an ask more than all of this.
+    """
+    factor, beyond = model.factor, model.beyond
+    n, output = factor.n, factor.fitted.output
     row = np.ascontiguousarray(x)[None, :]
+    v, k = np.empty((2, 1, factor.ainv.shape[1]))
     model.acquisition.project(row, v, k)
-    k1, v1 = k[0, : factor.n], v[0, : factor.n]
-    told = wide = factor.sf2 - float(k1 @ v1)
+    k1 = k[0, :n]
+    told = wide = factor.sf2 - float(k1 @ v[0, :n])
     mean = factor.mu + float(k1 @ factor.alpha)
-    means, incumbents = np.array([mean]), np.array([model.best])
-    beyond = model.beyond
+    means, incumbents = [mean], [model.best]
     if beyond is not None:
         near = np.empty((1, len(beyond.inverse)))
         _native.kcross(len(beyond.inverse), beyond.z, factor.w2, factor.sf2, row * factor.rate, near)
-        c = near[0] - beyond.V[:, : factor.n] @ k1
-        gain = beyond.inverse @ c
-        wide -= float(c @ gain)
+        c = near[0] - beyond.V[:, :n] @ k1
+        wide -= float(c @ (beyond.inverse @ c))
         told -= _told_gain(c, beyond.inverse, beyond.told)
-        means, mean = mean + beyond.shift[:-1] @ c, mean + float(beyond.shift[-1] @ c)
-        incumbents = beyond.incumbent
+        shifts = beyond.shift[[*range(min(OUTCOMES, len(beyond.incumbent))), -1]] @ c
+        *each, middle = (mean + shifts).tolist()
+        means, mean, incumbents = each, middle, beyond.incumbent[: len(each)].tolist()
     floor = 1e-12 * factor.sf2
-    output = factor.fitted.output
-    middle = np.array([mean])
-    y = output.inverse(middle)
-    sds = np.sqrt(np.maximum([told, factor.sn2], floor))
-    sd, noise = output.unscaled(np.repeat(y, 2), sds).tolist()
     root = math.sqrt(max(wide, floor))
-    z = (incumbents - means) / root
-    # Improvements lie below the incumbent: nodes from there down to where nothing is left.
-    top = np.minimum(z, _REACH)
-    low = np.minimum(top - 1.0, -_REACH)
-    steps = np.linspace(0.0, 1.0, _NODES)
-    nodes = low[:, None] + (top - low)[:, None] * steps
-    values = output.inverse(means[:, None] + root * nodes)
-    weights = np.full(_NODES, 2.0)
-    weights[1::2] = 4.0
-    weights[[0, -1]] = 1.0
-    density = np.exp(-0.5 * nodes * nodes) / math.sqrt(2.0 * math.pi)
-    better = np.maximum(output.inverse(incumbents)[:, None] - values, 0.0) * density
-    improvement = float(((top - low) / (3.0 * (_NODES - 1)) * (better @ weights)).mean())
-    probability = sum(0.5 * math.erfc(-one / math.sqrt(2.0)) for one in z.tolist()) / len(z)
+    value, slope = _back(output, mean)
+    hopes = [_improvement(output, *outcome, root) for outcome in zip(means, incumbents, strict=True)]
     return Forecast(
-        mean=float(y[0]),
-        sd=sd,
-        noise=noise if factor.sn2 > floor else 0.0,
-        incumbent=float(output.inverse(np.array([model.best]))[0]),
-        improvement=improvement,
-        probability=probability,
+        mean=value,
+        sd=slope * math.sqrt(max(told, floor)),
+        noise=slope * math.sqrt(factor.sn2),
+        incumbent=_back(output, model.best)[0],
+        improvement=max(0.0, sum(hopes) / len(hopes)),
+        probability=sum(_cdf((best - at) / root) for at, best in zip(means, incumbents, strict=True)) / len(hopes),
     )
+
+
+def _back(output: OutputMap, mapped: float) -> tuple[float, float]:
+    """The value that maps to a number, as `OutputMap.inverse` gives it, and the slope there."""
+    t, slope = mapped * output.sd + output.mean, output.sd
+    if not math.isinf(output.c):
+        start = math.log(output.c)
+        grown = math.exp(min(max(t, start), 700.0))
+        t, slope = output.low + (grown - output.c if t > start else (t - start) * output.c), slope * grown
+    if t > KNEE:
+        grown = math.exp(min(t - KNEE, 700.0))
+        t, slope = KNEE + grown - 1.0, slope * grown
+    try:
+        return math.ldexp(t * output.unit + output.offset, output.exponent), math.ldexp(
+            slope * output.unit, output.exponent
+        )
+    except OverflowError:
+        return math.inf, math.inf
+
+
+def _improvement(output: OutputMap, mean: float, incumbent: float, sd: float) -> float:
+    """Expected improvement in units of the values of a mapped value N(mean, sd^2) on a mapped incumbent.
+
+    The map is linear on the good side, but for a stretch, which is an exponential down to its start and linear from
+    there. With U the value before standardisation, u that of the incumbent, s the start and T the map back::
+
+        E (T(u) - T(U))+ = P(U < u) T(u) - E[T(U); U < u]
+        E[exp U; U < u] = exp(m + v / 2) Phi(z(u) - sqrt v)
+        E[U - s; U < s] = (m - s) Phi(z(s)) - sqrt v phi(z(s))
+    """
+    m, root = mean * output.sd + output.mean, sd * output.sd
+    u = incumbent * output.sd + output.mean
+    z = (u - m) / root
+    if math.isinf(output.c):
+        gain = root * (_pdf(z) + z * _cdf(z))
+    else:
+        start = math.log(output.c)
+        if u <= start:
+            gain = output.c * root * (_pdf(z) + z * _cdf(z))
+        else:
+            lower = (start - m) / root
+            below = _cdf(lower)
+            grown = math.exp(min(m + 0.5 * root * root, 700.0))
+            gain = math.exp(min(u, 700.0)) * _cdf(z) - grown * (_cdf(z - root) - _cdf(lower - root))
+            gain -= output.c * (below + (m - start) * below - root * _pdf(lower))
+    try:
+        return math.ldexp(gain * output.unit, output.exponent)
+    except OverflowError:
+        return math.inf
+
+
+def _cdf(z: float) -> float:
+    return 0.5 * math.erfc(-z * math.sqrt(0.5))
+
+
+def _pdf(z: float) -> float:
+    return math.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
 
 
 def _told_gain(c: FloatVector, inverse: FloatVector, told: int) -> float:
     """What the first `told` points alone explain: a block of the inverse, brought back by its Schur complement."""
+    if told == 0:
+        return 0.0
     first, rest = inverse[:told, :told], inverse[told:, told:]
-    gain = float(c[:told] @ first @ c[:told])
+    gain = float(c[:told] @ (first @ c[:told]))
     if len(rest):
         b = inverse[told:, :told] @ c[:told]
         gain -= float(b @ np.linalg.solve(rest, b))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -101,8 +102,8 @@ class BayesianSampler:
                 if isinstance(found, str):
                     why = found
                 else:
-                    row, model, how = found
-                    proposal = self._explained(row, model, how, table, len(failed), len(pending) + len(chosen))
+                    row, model, used = found
+                    proposal = self._explained(row, model, used, evidence, table, len(pending) + len(chosen))
             if row is None:
                 row = self._spare(table, number, chosen)
                 proposal = Proposal(how="design", why=why, told=len(told), pending=len(pending) + len(chosen))
@@ -118,27 +119,28 @@ class BayesianSampler:
         return self._made
 
     def _explained(
-        self, row: FloatVector, model: Conditioned, how: str, table: RunTable, failed: int, pending: int
+        self, row: FloatVector, model: Conditioned, used: Evidence, evidence: Evidence, table: RunTable, pending: int
     ) -> Proposal:
-        """What the model thinks of the row that was chosen."""
+        """What the model, of the evidence that was used, thinks of the row that was chosen."""
         expected = forecast(model, self._columns.to_model(row[None, :])[0])
-        source, state, value = table.source[model.rows], table.state[model.rows], table.value[model.rows]
-        told = (source <= 1) & (state == RowState.COMPLETED)
+        told, earlier = len(used.told), 0
+        if len(model.rows) > told:
+            earlier = int(np.count_nonzero(table.source[model.rows] >= 2))
         return Proposal(
-            how=how,
-            told=int(np.count_nonzero(told)),
-            predicted=int(np.count_nonzero((source <= 1) & ~told)),
-            earlier=int(np.count_nonzero(source >= 2)),
-            failed=failed,
+            how="model" if used is evidence else "elsewhere",
+            told=told,
+            predicted=len(model.rows) - told - earlier,
+            earlier=earlier,
+            failed=len(evidence.failed),
             pending=pending,
             mean=_finite(-expected.mean),
             sd=_finite(expected.sd),
             noise=_finite(expected.noise),
-            best=float(value[told].max()),
+            best=-float(used.y.min()),
             incumbent=_finite(-expected.incumbent),
             improvement=_finite(expected.improvement),
             probability=_finite(expected.probability),
-            is_stretched=not np.isinf(model.factor.fitted.output.c),
+            is_stretched=not math.isinf(model.factor.fitted.output.c),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -171,8 +173,8 @@ class BayesianSampler:
         failure_weight: float,
         chosen: FloatMatrix,
         seen: set[bytes],
-    ) -> tuple[FloatVector, Conditioned, str] | str:
-        """The best new point for one run, encoded, its model and what that is; or why there is none."""
+    ) -> tuple[FloatVector, Conditioned, Evidence] | str:
+        """The best new point for one run, encoded, its model and what that is of; or why there is none."""
         rest = self._remaining(seen)
         if rest is not None and len(rest) == 0:
             return "used"
@@ -192,10 +194,9 @@ class BayesianSampler:
             return "equal"
         if number < initial_runs(self._d) and not view.is_believing:
             return "misled"  # an own design takes the place of earlier sweeps that mislead
-        how = "model" if spread is None else "elsewhere"
         if rest is not None:
             best: FloatVector = rest[self._proposer.among(model, self._columns.to_model(rest))]
-            return best, model, how
+            return best, model, evidence
         sequence = np.random.SeedSequence(self._seed, spawn_key=(number, 1))
         words = sequence.generate_state(2 + self._d, np.uint64)
         fill = self._columns.from_unit((words[2:] >> np.uint64(11)).astype(np.float64) * 2.0**-53)
@@ -204,7 +205,7 @@ class BayesianSampler:
             known = np.concatenate([X[told], X_pending])[:, : self._d]
             ranked = ranked[[spread.is_far(row[: self._d], known) for row in ranked]]
         row = self._unseen(self._space.snap(self._columns.to_encoded(ranked)), seen)
-        return "used" if row is None else (row, model, how)
+        return "used" if row is None else (row, model, evidence)
 
     def _unseen(self, rows: FloatMatrix, seen: set[bytes]) -> FloatVector | None:
         """The first of some encoded rows that was not proposed before."""
@@ -235,7 +236,7 @@ class BayesianSampler:
 
 def _finite(value: float) -> float | None:
     """JSON has no other numbers, and metrics near the largest float have such expectations."""
-    return value if np.isfinite(value) else None
+    return value if math.isfinite(value) else None
 
 
 def failure_weight(has_failed: BoolVector) -> float:

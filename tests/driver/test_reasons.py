@@ -74,7 +74,9 @@ def test_the_stored_bar_is_the_one_that_the_stored_curves_give(root: Path, polic
     for number, stop in found.items():
         k, way = stop.interval, goal.value
         numbers = [number, *(n for a, b in stop.runs for n in range(a, b + 1))]
-        members = [curves[n][:k] for n in numbers] + ([list(run.reports)[:k] for run in parents] if stop.earlier else [])
+        members = [curves[n][:k] for n in numbers] + (
+            [list(run.reports)[:k] for run in parents] if stop.earlier else []
+        )
         assert len(members) == stop.count
         if rule["kind"] == "median":
             expected = twin.median([twin.average(of, way) for of in members], way)

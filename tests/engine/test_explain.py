@@ -93,9 +93,7 @@ def test_a_stop_tells_the_bar_and_the_population_that_the_twin_finds(case, goal,
             assert [run for a, b in stop.runs for run in range(a, b + 1)] == ours
             assert stop.best == best
             leaders = [run for run, value in bests.items() if value == best]
-            assert stop.best_run in leaders or (
-                stop.best_run is None and any(isinstance(run, str) for run in leaders)
-            )
+            assert stop.best_run in leaders or (stop.best_run is None and any(isinstance(run, str) for run in leaders))
         if step in ends:
             ended.add(number)
             optimizer.tell(number, status="canceled" if stops else "completed")

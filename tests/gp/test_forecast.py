@@ -8,7 +8,8 @@ from reference.gp import Posterior
 from scipy import linalg, stats
 
 import hdcore as hd
-from hdcore.gp.forecast import forecast
+from hdcore.gp.forecast import OUTCOMES, _back, _improvement, forecast
+from hdcore.gp.transform import fit_map
 from hdcore.history import RowState
 from hdcore.sampling import bayesian
 
@@ -71,9 +72,9 @@ def test_the_forecast_of_a_proposal_is_that_of_a_dense_process(monkeypatch, n, p
             whole = Dense(factor, np.concatenate([points, E[told:]]), np.append(values, np.zeros(len(E) - told)),
                           np.append(factor.noise, np.full(len(E), factor.sn2)))  # fmt: skip
             var = whole.predict(x[None, :])[1][0]
-            incumbents = beyond.incumbent
+            incumbents = beyond.incumbent[:OUTCOMES]
             k = whole.kernel(x[None, :], factor.X)[0]
-            means = factor.mu + k @ factor.alpha + beyond.shift[:-1] @ (
+            means = factor.mu + k @ factor.alpha + beyond.shift[:OUTCOMES] @ (
                 whole.kernel(E, x[None, :])[:, 0] - beyond.V[:, : factor.n] @ k
             )  # fmt: skip
             assert means.mean() == pytest.approx(mean, abs=4 * np.sqrt(max(dense.predict(x[None, :])[1][0], 1e-9)))
@@ -114,7 +115,9 @@ def test_what_the_model_knew_is_counted_by_kind():
 def test_the_first_runs_say_why_no_model_proposed_them():
     optimizer = hd.Optimizer({"x": hd.uniform(0, 1)}, sampler="bayesian", seed=1)
     first = optimizer.ask(8)
-    assert [(run.proposal.how, run.proposal.why) for run in first] == [("design", "start")] * 5 + [("design", "few")] * 3
+    assert [(run.proposal.how, run.proposal.why) for run in first] == [("design", "start")] * 5 + [
+        ("design", "few")
+    ] * 3
     for run in first:
         optimizer.tell(run.number, 1.0)
     assert optimizer.ask().proposal.why == "equal"
@@ -138,3 +141,18 @@ def test_a_metric_at_the_edge_of_the_floats_has_a_forecast_that_json_can_hold():
     told = [proposal.mean, proposal.sd, proposal.noise, proposal.improvement, proposal.probability]
     assert all(value is None or np.isfinite(value) for value in told)
     assert hd.Optimizer.from_json(optimizer.to_json()).explain(6).proposal == proposal
+
+
+@pytest.mark.parametrize("stretch", [0, 3, 6, 9])
+@pytest.mark.parametrize(("ahead", "sd"), [(0.3, 0.2), (-0.3, 0.2), (1.0, 1.0), (2.5, 1.0), (-3.0, 0.5)])
+def test_expected_improvement_is_that_of_draws_taken_back_through_the_map(stretch, ahead, sd):
+    y = np.random.default_rng(stretch).standard_normal(30) * 1e3 - 7e4
+    output = fit_map(y, stretch)
+    best = float(output(np.array([y.min()]))[0])
+    mean = best + ahead
+    drawn = output.inverse(mean + sd * stats.norm.ppf((np.arange(100_000) + 0.5) / 100_000))
+    expected = np.maximum(y.min() - drawn, 0.0).mean()
+    assert _improvement(output, mean, best, sd) == pytest.approx(expected, rel=2e-3)
+    value, slope = _back(output, mean)
+    assert value == pytest.approx(output.inverse(np.array([mean]))[0])
+    assert slope == pytest.approx(output.unscaled(np.array([value]), np.array([1.0]))[0], rel=1e-6)
