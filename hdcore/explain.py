@@ -100,8 +100,8 @@ def _origin(sweep: StoredSweep, run: StoredRun, proposal: Proposal | None) -> li
         return [plain[how]]
     if how == "design":
         why = DESIGN_REASONS.get(proposal.why or "", "there was nothing to learn from")
-        known = f" Known were {plural(proposal.told, 'result')}, in flight {plural(proposal.pending, 'run')}."
-        return [f"A point of the Bayesian sampler's start-up design, since {why}.{known}"]
+        known = "" if proposal.why == "start" else f"; {plural(proposal.told, 'result')} by then"
+        return [f"A point of the Bayesian sampler's start-up design, since {why}{known}."]
     if how in ("model", "elsewhere"):
         return _forecast(sweep, run, proposal)
     return [f"Proposed by the sampler {how!r}."]
