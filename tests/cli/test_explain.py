@@ -200,7 +200,7 @@ def test_names_that_steer_terminals_are_harmless(tmp_path: Path) -> None:
     run_with(root, RunStatus.CANCELED, EVIL, proposal, metric=EVIL, stop=stop)
     shown = call(tmp_path, "explain", "s", "0", "--root", str(root))
     assert shown.returncode == 0
-    assert len(shown.stdout.splitlines()) == 4
+    assert len(shown.stdout.splitlines()) == 3
     assert all(line.isprintable() for line in shown.stdout.splitlines())
     assert "\x1b" not in call(tmp_path, "explain", "s", "0", "--root", str(root), "--json").stdout
 
