@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "signals": set(),
     "observer": set(),
     "driver": {"engine", "store", "workspace", "observer", "signals"},
-    "views": {"observer", "space"},
+    "views": {"importance", "observer", "space"},
     "document": {"store", "tracking"},
     "sweep": {
         "document", "driver", "engine", "executors", "importance", "observer", "policies", "sampling", "signals",
