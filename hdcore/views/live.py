@@ -36,6 +36,7 @@ _MOST_BAR, _LEAST_BAR = 40, 6
 _BESIDE_BAR = 46  # columns for counts, times and words beside the bar
 _MOST_BEST = 3
 _PARAMETERS = 12
+_SHORT = 14  # rows of a terminal
 
 
 class LiveView(Progress):
@@ -107,14 +108,16 @@ class LiveView(Progress):
         """Return the lines of a frame, at most ``height - 1`` of them."""
         assert self.spec is not None
         spec = self.spec
-        head = [self._title(), *self._origins, *self._progress_lines(width, now), *self._best_lines(width, height)]
-        head += self._importance_lines()
+        progress, best = self._progress_lines(width, now), self._best_lines(width, height)
+        head = [self._title(), *self._origins, *progress, *best, *self._importance_lines()]
+        if height < _SHORT:  # a few rows of the table say more
+            head = [self._title(), *progress[:2], *best]
         foot = self._foot()
         room = height - 1 - len(head) - len(foot) - 2  # a blank line and the heading of the table
         leader = self.leader
-        best = None if leader is None else leader.number
+        leading = None if leader is None else leader.number
         rows = self.rows(room) if room > 0 else []
-        table = run_table(rows, spec.metric, self.scale, width, best=best, now=now)
+        table = run_table(rows, spec.metric, self.scale, width, best=leading, now=now)
         lines = [*head, *([Text(""), *table] if table else []), *foot]
         return lines[: max(1, height - 1)]
 

@@ -97,7 +97,7 @@ def run_table(
     if curve_width:
         heading.append(" " * curve_width)
     heading += [column.cell(column.title) for column in (status, duration, *devices, *fitting)]
-    if hidden:
+    if hidden and free >= _GAP + len(str(hidden)) + 1:
         heading.append(f"+{hidden}")
     lines = [Text("  " + (" " * _GAP).join(heading).rstrip(), style="bold dim", no_wrap=True)]
     gap = " " * _GAP
