@@ -7,14 +7,16 @@ the marks of a synchronised update: nothing flickers, and what stood above stays
 from __future__ import annotations
 
 import os
+import select
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.segment import Segment
 from rich.text import Text
 
 from hdcore.observer import EndedRun
@@ -234,7 +236,9 @@ class Painter:
         return (columns or 80, rows or 24)
 
     def paint(self, lines: list[Text]) -> None:
-        """Replace the last frame by `lines`."""
+        """Replace the last frame by `lines`; leave it where the terminal takes nothing, so that nobody waits for it."""
+        if not self._is_listening():
+            return
         size = self.size()
         width = size[0] - 1  # a full last column would make some terminals wrap
         cells, drawn = [], []
@@ -264,8 +268,19 @@ class Painter:
 
     def _ansi(self, line: Text) -> str:
         colours = self._console._color_system if self._console.is_terminal else None
-        segments = line.render(self._console)
+        segments: Iterable[Segment] = line.render(self._console)
+        if not line.spans:  # then rich leaves the style of the whole line out
+            segments = Segment.apply_style(segments, self._console.get_style(line.style))
+        if self._console.no_color:
+            segments = Segment.remove_color(segments)
         return "".join(s.style.render(s.text, color_system=colours) if s.style else s.text for s in segments)
+
+    def _is_listening(self) -> bool:
+        """False after Ctrl-S, or where what was written has not been read: a write would hold up the sweep."""
+        try:
+            return bool(select.select([], [self._stream.fileno()], [], 0)[1])
+        except (OSError, ValueError):
+            return True
 
     def _write(self, text: str) -> None:
         if self._is_gone:

@@ -72,7 +72,8 @@ def run_table(
     words = _SHORT_STATUS if width < _NARROW else {status: status.value for status in RunStatus}
     status = _Column("status" if width >= _NARROW else "", [words[row.status] for row in rows])
     duration = _Column("time", took, right=True, most=8)
-    devices = [_Column("GPU", [_devices(row.devices) for row in rows])] if any(row.devices for row in rows) else []
+    has_devices = width >= _NARROW and any(row.devices for row in rows)
+    devices = [_Column("GPU", [_devices(row.devices) for row in rows])] if has_devices else []
     parameters = _parameter_columns(rows)
 
     fixed = [number, value, status, duration, *devices]
