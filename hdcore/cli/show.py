@@ -95,10 +95,10 @@ def show_command(
 
     With --watch the table lives, as that of `hdcore run` does; Ctrl-C ends the watching and not the sweep.
     """
-    if is_watched and (as_json or number is not None or every):
-        raise InputError("goes with neither --json nor --run nor --all", source="show", field="--watch")
+    if is_watched and (as_json or number is not None or points is not None or every):
+        raise InputError("goes with none of --json, --run, --points, --all", source="show", field="--watch")
     with open_reader(root, name) as reader:
-        if is_watched and is_driven(reader):
+        if is_watched and not reader.sweep().status.is_terminal and is_driven(reader):
             from hdcore.cli.watching import watch
             from hdcore.store import find_root
 

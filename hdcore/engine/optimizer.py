@@ -345,7 +345,8 @@ class Optimizer:
     ) -> None:
         """Bring back a run that was proposed before, in order of number; None as status leaves it pending.
 
-        The state afterwards is what asking, reporting and telling gave in the first place.
+        The state afterwards is what asking, reporting and telling gave in the first place; of what `explain` tells,
+        only the `explanation` that is given.
         """
         with self._lock:
             if number != len(self._row):
