@@ -75,6 +75,7 @@ typedef struct {
     double *tops;       /* bandit: best b of the runs that reported the interval */
     double *ended_tops; /* bandit: best b of the runs that ended before the interval; grows with the slot */
     double ended_top;   /* bandit: best b of all ended runs */
+    double bar;         /* what the last run that was stopped had missed */
 } hd_judge;
 
 hd_judge *hd_judge_new(const hd_rule *rule);

@@ -36,6 +36,7 @@ cdef extern from "_policies.h" nogil:
         hd_rule rule
         hd_run *runs
         int64_t n_runs
+        double bar
 
     ctypedef struct hd_curves:
         const void *data
@@ -159,6 +160,10 @@ cdef class RuleJudge:
             raise StateError("this judge is at work in another thread; use it from one thread at a time")
         if hd_judge_end(self.state, run) == HD_NO_MEMORY:
             raise MemoryError
+
+    @property
+    def last_bar(self):
+        return self.state.bar
 
     @property
     def nbytes(self):

@@ -303,6 +303,7 @@ hd_judge *hd_judge_new(const hd_rule *rule)
     if (judge) {
         judge->rule = *rule;
         judge->ended_top = -INFINITY;
+        judge->bar = NAN;
     }
     return judge;
 }
@@ -374,6 +375,15 @@ static int reserve_slots(hd_judge *j, int64_t slot)
     return HD_OK;
 }
 
+/* The verdict on a run whose best is `best`; only who is stopped leaves a trace. */
+static inline int verdict(hd_judge *j, double best, double bar)
+{
+    if (!(best < bar))
+        return HD_OK;
+    j->bar = bar;
+    return HD_STOP;
+}
+
 static int split_report(hd_judge *j, hd_split *s, const hd_run *run, double key)
 {
     const hd_rule *rule = &j->rule;
@@ -389,7 +399,7 @@ static int split_report(hd_judge *j, hd_split *s, const hd_run *run, double key)
         return HD_NO_MEMORY;
     const double *at = s->middle + (rank - s->n_low);
     double edge = rule->rule == HD_MEDIAN && n % 2 == 0 ? hd_middle(at[-1], at[0]) : at[0];
-    return run->best < edge;
+    return verdict(j, run->best, edge);
 }
 
 int hd_judge_report(hd_judge *j, int64_t number, double score)
@@ -417,13 +427,13 @@ int hd_judge_report(hd_judge *j, int64_t number, double score)
         j->tops[slot] = top;
         if (!rule->reached_only && j->ended_tops[slot] > top)
             top = j->ended_tops[slot];
-        return run->best < hd_bandit_allowed(rule, top);
+        return verdict(j, run->best, hd_bandit_allowed(rule, top));
     }
     if (rule->live_only) {
         double edge;
         if (live_insert(&j->lives[slot], j, number, run->best, &edge))
             return HD_NO_MEMORY;
-        return run->best < edge;
+        return verdict(j, run->best, edge);
     }
     return split_report(j, &j->splits[slot], run,
                         rule->rule == HD_MEDIAN ? hd_mean(run->total, run->finite, run->best) : run->best);

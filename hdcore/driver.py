@@ -22,6 +22,7 @@ from hdcore.engine import Optimizer
 from hdcore.engine.warm_start import add_earlier_runs
 from hdcore.errors import ExecutorError, HdcoreError, NoRoomError, StoreError
 from hdcore.observer import EndedRun, Observer
+from hdcore.reasons import Stop
 from hdcore.records import EarlierRun, Event, Launch, Reports, RunEnd, RunStarted, SweepSpec
 from hdcore.signals import StopSignals
 from hdcore.store import ControlReader
@@ -74,6 +75,7 @@ class _Flight:
     best: float = math.nan
     best_interval: int | None = None
     ending: str | None = None  # the reason that was given to the executor
+    stop: Stop | None = None  # what the policy saw when it ended the run
 
 
 def drive(
@@ -289,8 +291,12 @@ class _Driver:
             if proposed:
                 sampler_s = (time.thread_time() - began) / len(proposed)
                 self.asked += len(proposed)
-                # Number and configuration are on disk before anything of the run exists.
-                self.store.add_runs([(run.number, run.configuration) for run in proposed], sampler_s=sampler_s)
+                # Number, configuration and its reasons are on disk before anything of the run exists.
+                self.store.add_runs(
+                    [(run.number, run.configuration) for run in proposed],
+                    sampler_s=sampler_s,
+                    proposals=[run.proposal for run in proposed],
+                )
                 self.observer.runs_proposed(len(proposed), sampler_s)
                 chosen += [(run.number, run.configuration, 0) for run in proposed]
         return chosen
@@ -367,6 +373,7 @@ class _Driver:
                 flight.best, flight.best_interval = value, flight.intervals
             # First the decision, then the disk: the run hears of it before the next commit.
             if self.optimizer.report(number, value) and flight.ending is None:
+                flight.stop = self.optimizer.explain(number).stop
                 self._end_run(number, flight, f"{self.policy_word} at interval {flight.intervals}")
             self.observer.run_reported(number, flight.intervals, value)
         self.store.add_reports(event)
@@ -442,6 +449,7 @@ class _Driver:
             duration_s=took_s,
             at=time.time(),
             log_dropped_bytes=0 if event is None else event.log_dropped_bytes,
+            stop=None if flight is None else flight.stop,
         )
         self.observer.run_ended(EndedRun(number, status, reason, value, interval, took_s))
         if status is RunStatus.FAILED and not self.stopped:

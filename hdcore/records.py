@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from hdcore.reasons import Proposal
 from hdcore.typing import Configuration, Goal, RunStatus
 
 
@@ -18,10 +19,13 @@ class Run(msgspec.Struct, frozen=True):
         0, 1, 2, … in the order of asking; unique in a sweep.
     configuration : dict
         Parameter values; the caller owns it.
+    proposal : Proposal or None
+        How the configuration came to be.
     """
 
     number: int
     configuration: Configuration
+    proposal: Proposal | None = None
 
 
 class BestRun(msgspec.Struct, frozen=True):
@@ -255,10 +259,13 @@ class NewRows(msgspec.Struct, frozen=True):
         Of its first runs, which wait to be started.
     parents : tuple of (Parent, tuple of EarlierRun)
         Runs of earlier sweeps, for sampler and policy.
+    proposals : tuple of Proposal
+        How the configurations came to be, one each; or none.
     """
 
     configurations: tuple[Configuration, ...] = ()
     parents: tuple[tuple[Parent, tuple[EarlierRun, ...]], ...] = ()
+    proposals: tuple[Proposal, ...] = ()
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):

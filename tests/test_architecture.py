@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SHARED = {"errors", "typing", "records"}
+SHARED = {"errors", "typing", "reasons", "records"}
 # area -> areas it may import; SHARED and itself are always allowed
 MAY_IMPORT = {
     "errors": set(),
     "typing": set(),
+    "reasons": set(),
     "records": set(),
     "space": {"_native"},
     "history": set(),
@@ -36,13 +37,14 @@ MAY_IMPORT = {
     "signals": set(),
     "observer": set(),
     "driver": {"engine", "store", "workspace", "observer", "signals"},
-    "views": {"observer", "space"},
+    "views": {"importance", "observer", "space"},
     "document": {"store", "tracking"},
     "sweep": {
         "document", "driver", "engine", "executors", "importance", "observer", "policies", "sampling", "signals",
         "space", "store", "views", "workspace",
     },
-    "ui": {"document", "store", "sweep"},
+    "explain": {"document", "store", "views"},
+    "ui": {"document", "explain", "store", "sweep"},
     "imports": {"command", "space", "store", "sweep"},
     "pipeline": {"store", "sweep"},
     "hyperdrive": {
@@ -55,8 +57,8 @@ MAY_IMPORT = {
     "azure.notebook": {"hyperdrive"},
     "azure.running": {"azure.notebook", "azure.v2", "hyperdrive", "pipeline", "store", "views"},
     "cli": {
-        "azure", "azure.running", "document", "executors", "imports", "pipeline", "signals", "space", "standins",
-        "store", "sweep", "tracking", "ui", "views",
+        "azure", "azure.running", "document", "executors", "explain", "imports", "pipeline", "signals", "space",
+        "standins", "store", "sweep", "tracking", "ui", "views",
     },
     "__main__": {"cli"},
     "_native": set(),

@@ -32,6 +32,9 @@ class RuleJudge:
     def report_many(self, runs: IntVector, scores: FloatVector) -> BoolVector: ...
     def end(self, run: int) -> None: ...
     @property
+    def last_bar(self) -> float:
+        """Score that the last run that was ended had missed; NaN before the first."""
+    @property
     def nbytes(self) -> int:
         """Bytes held, the object itself not counted; O(intervals)."""
 

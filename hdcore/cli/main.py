@@ -25,6 +25,7 @@ _COMMANDS = {
     "list": ("hdcore.cli.show", "List the sweeps."),
     "show": ("hdcore.cli.show", "Show a sweep and its runs."),
     "best": ("hdcore.cli.show", "Show the best run of a sweep."),
+    "explain": ("hdcore.cli.explain", "Explain how a run came to be and why it ended."),
     "importance": ("hdcore.cli.importance", "Show which parameters matter."),
     "logs": ("hdcore.cli.logs", "Print what a run wrote."),
     "export": ("hdcore.cli.export", "Write the runs of a sweep as CSV, JSON or Parquet."),

@@ -79,19 +79,38 @@ def list_command(as_json: bool, root: Path | None) -> None:
 @click.option("--run", "number", type=click.IntRange(min=0), metavar="N", help="This run only.")
 @click.option("--points", type=click.IntRange(min=2), metavar="N", help="Most points of each series in the JSON.")
 @click.option("--all", "every", is_flag=True, help=f"All runs instead of the best {_ROWS}.")
+@click.option("--watch", "-w", "is_watched", is_flag=True, help="Stay, and show what happens until the sweep ends.")
 @json_option
 @common_options
 def show_command(
-    name: str, number: int | None, points: int | None, every: bool, as_json: bool, root: Path | None
-) -> None:
-    """Show a sweep: its state, the best run, and the runs sorted by the primary metric."""
+    name: str,
+    number: int | None,
+    points: int | None,
+    every: bool,
+    is_watched: bool,
+    as_json: bool,
+    root: Path | None,
+) -> int:
+    """Show a sweep: its state, the best run, and the runs sorted by the primary metric.
+
+    With --watch the table lives, as that of `hdcore run` does; Ctrl-C ends the watching and not the sweep.
+    """
+    if is_watched and (as_json or number is not None or points is not None or every):
+        raise InputError("goes with none of --json, --run, --points, --all", source="show", field="--watch")
     with open_reader(root, name) as reader:
+        if is_watched and not reader.sweep().status.is_terminal and is_driven(reader):
+            from hdcore.cli.watching import watch
+            from hdcore.store import find_root
+
+            where = find_root(root)
+            return watch(reader, None if where == find_root() else where)
         if as_json:
             write(to_json_text(sweep_document(reader, only_run=number, points=points)))
         elif number is None:
             _show_sweep(reader, None if every else _ROWS)
         else:
             _show_run(reader, number)
+    return 0
 
 
 @click.command("best")

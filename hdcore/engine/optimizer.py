@@ -16,8 +16,10 @@ import numpy as np
 
 from hdcore import policies
 from hdcore.engine import state_json
+from hdcore.engine.stops import Witness
 from hdcore.errors import ExhaustedError, InputError, StateError
 from hdcore.history import RowState, RunTable
+from hdcore.reasons import Explanation, Proposal, Stop
 from hdcore.records import BestRun, Run, RunRecord
 from hdcore.sampling import make_sampler
 from hdcore.space import SearchSpace
@@ -101,6 +103,9 @@ class Optimizer:
         self._row: list[int] = []  # run number -> row of the table
         self._given: dict[int, Configuration] = {}  # row -> configuration that did not come from the sampler
         self._stopped: set[int] = set()  # run numbers
+        self._proposals: dict[int, Proposal] = {}  # run number -> how its configuration came to be
+        self._stops: dict[int, Stop] = {}  # run number -> why the policy ended it
+        self._witness: Witness | None = None if self.policy is None else Witness(self.policy, self._sign)
         self._sources: list[str] = []  # source code - 2 -> name
         self._best: tuple[int, int | None] | None = None  # row, run number
         self._lock = RLock()
@@ -144,10 +149,19 @@ class Optimizer:
         rows = self.sampler.propose(table, start, n)
         self.exhausted = len(rows) < n
         runs = []
-        for number, row in enumerate(rows, start):
+        for number, (row, proposal) in enumerate(zip(rows, self._told_proposals(len(rows)), strict=True), start):
             self._row.append(table.append(row))
-            runs.append(Run(number, decode(row)))
+            self._proposals[number] = proposal
+            runs.append(Run(number, decode(row), proposal))
         return runs
+
+    def _told_proposals(self, n: int) -> list[Proposal]:
+        """How the sampler came to the rows that it has just proposed."""
+        explain = getattr(self.sampler, "explain", None)
+        if explain is None:
+            return [Proposal(how=str(getattr(self.sampler, "name", type(self.sampler).__name__)))] * n
+        told: list[Proposal] = [proposal.in_units_of(self._sign) for proposal in explain()]
+        return told
 
     # ------------------------------------------------------------------ hearing
 
@@ -173,8 +187,10 @@ class Optimizer:
             score = self._sign * float(value)
             self.table.report(row, score)
             # The judge hears of every report, those of a stopped run too: it can be made anew from the table.
-            if self._judge is not None and self._judge.report(row, score):
+            if self._judge is not None and self._judge.report(row, score) and number not in self._stopped:
+                assert self._witness is not None
                 self._stopped.add(number)
+                self._stops[number] = self._witness.stop(self._judge, self.table, row)
             return number in self._stopped
 
     def tell(self, number: int, value: SupportsFloat | None = None, status: RunStatus | str = "completed") -> None:
@@ -221,6 +237,7 @@ class Optimizer:
         with self._lock:
             row = self._pending_row(number, "start again")
             self._stopped.discard(number)
+            self._stops.pop(number, None)
             if self.table.intervals[row]:
                 self.table.forget_reports(row)
                 self._judge_anew()
@@ -230,6 +247,8 @@ class Optimizer:
         if self.policy is None:
             return
         self._judge = self.policy.judge()
+        assert self._witness is not None
+        self._witness.forget()
         reported, intervals, state = self.table.metric, self.table.intervals, self.table.state
         for row in np.flatnonzero(intervals):
             scores = np.ascontiguousarray(reported[row, : intervals[row]])
@@ -322,10 +341,12 @@ class Optimizer:
         reports: Sequence[SupportsFloat] = (),
         *,
         stopped: bool = False,
+        explanation: Explanation | None = None,
     ) -> None:
         """Bring back a run that was proposed before, in order of number; None as status leaves it pending.
 
-        The state afterwards is what asking, reporting and telling gave in the first place.
+        The state afterwards is what asking, reporting and telling gave in the first place; of what `explain` tells,
+        only the `explanation` that is given.
         """
         with self._lock:
             if number != len(self._row):
@@ -342,6 +363,10 @@ class Optimizer:
                     self._judge.report_many(np.full(len(scores), row, np.int64), scores)
             if stopped:
                 self._stopped.add(number)
+            if explanation is not None and explanation.proposal is not None:
+                self._proposals[number] = explanation.proposal
+            if explanation is not None and explanation.stop is not None:
+                self._stops[number] = explanation.stop
             if status is not None:
                 self.tell(number, value, status)
 
@@ -374,6 +399,18 @@ class Optimizer:
         """
         with self._lock:
             return self._record(number, self._known_row(number))
+
+    def explain(self, number: int) -> Explanation:
+        """Return how the configuration of a run came to be, and why the policy ended it, as noted at those moments.
+
+        Raises
+        ------
+        StateError
+            If there is no such run.
+        """
+        with self._lock:
+            self._known_row(number)
+            return Explanation(self._proposals.get(number), self._stops.get(number))
 
     def _record(self, number: int, row: int) -> RunRecord:
         score = float(self.table.value[row])

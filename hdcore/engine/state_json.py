@@ -9,6 +9,7 @@ import msgspec
 
 from hdcore.errors import InputError, StateError
 from hdcore.history import RowState
+from hdcore.reasons import Explanation, Proposal, Stop
 
 if TYPE_CHECKING:
     from hdcore.engine.optimizer import Optimizer
@@ -27,6 +28,8 @@ class _Row(msgspec.Struct, omit_defaults=True):
     reports: list[float | None] = []
     source: str | bool = False
     stopped: bool = False
+    proposal: Proposal | None = None
+    stop: Stop | None = None
 
 
 class _State(msgspec.Struct):
@@ -57,6 +60,8 @@ def dump(optimizer: Optimizer) -> str:
                 [s if math.isfinite(s) else None for s in metric[row, : intervals[row]].tolist()],
                 code == 1 if code < 2 else optimizer._sources[code - 2],
                 numbers.get(row) in optimizer._stopped,
+                optimizer._proposals.get(numbers.get(row, -1)),
+                optimizer._stops.get(numbers.get(row, -1)),
             )
         )
     to_json = getattr(optimizer.sampler, "to_json", None)
@@ -115,4 +120,12 @@ def _restore(optimizer: Optimizer, saved: _Row) -> None:
         optimizer.add(saved.configuration, value, reports=reports, source=name)
         return
     final = None if saved.state == RowState.PENDING else RowState(saved.state).name
-    optimizer.restore(len(optimizer._row), saved.configuration, final, value, reports, stopped=saved.stopped)
+    optimizer.restore(
+        len(optimizer._row),
+        saved.configuration,
+        final,
+        value,
+        reports,
+        stopped=saved.stopped,
+        explanation=Explanation(saved.proposal, saved.stop),
+    )

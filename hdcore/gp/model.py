@@ -15,6 +15,7 @@ the bits of a proposal independent of the order in which runs came in, and serve
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -158,6 +159,32 @@ class Factor:
         return self._bound_rows
 
 
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """What is known of points beyond the factor; the table above says V and C.
+
+    Attributes
+    ----------
+    told : int
+        The first so many are results, the others pending runs.
+    z : ndarray of float64, shape (d, padded p)
+        The points, scaled.
+    inverse : ndarray of float64, shape (p, p)
+        C^-1.
+    shift : ndarray of float64, shape (outcomes + 1, p)
+        Weights that move the mean, given each imagined outcome; the last: pending runs return the mean.
+    incumbent : ndarray of float64, shape (outcomes,)
+        Mapped.
+    """
+
+    told: int
+    z: FloatMatrix
+    V: FloatMatrix
+    inverse: FloatMatrix
+    shift: FloatMatrix
+    incumbent: FloatVector
+
+
 class Conditioned:
     """A factor, the points beyond it, and the acquisition over both.
 
@@ -167,6 +194,12 @@ class Conditioned:
         Ready to be evaluated.
     centres : ndarray of float64, shape (m, d)
         Told points of lowest posterior mean, best first.
+    rows : ndarray of int64
+        Rows of the table whose values it has learned from.
+    best : float
+        The incumbent while no run is pending, mapped.
+    beyond : Beyond or None
+        None if there are no points beyond the factor.
     """
 
     def __init__(
@@ -180,6 +213,7 @@ class Conditioned:
         draws: FloatMatrix,
     ) -> None:
         self.factor, self.acquisition = factor, acquisition
+        self.rows: IntVector = np.concatenate([factor._rows, later.rows])
         X_pending, rows_pending = pending
         n, p = factor.n, len(later.rows) + len(rows_pending)
         is_exact = factor.sn2 <= NOISE_FREE
@@ -199,6 +233,7 @@ class Conditioned:
             factor.sn2 if factor.sn2 > NOISY else 0.0,
         )
         X_all = factor.X
+        self.beyond: Beyond | None = None
         if p:
             self._is_own = np.concatenate([self._is_own, later.is_own])
             X_extra = np.concatenate([later.X, X_pending])
@@ -258,6 +293,7 @@ class Conditioned:
         if p > told:
             np.minimum(best, (factor.mu + mean[told:] + value[:count, told:]).min(axis=1), out=incumbent)
         self.acquisition.pending(self._zp, p, V, cinv, shift[:count], incumbent)
+        self.beyond = Beyond(told, self._zp, V, cinv, shift, incumbent)
         return values
 
     def _avoid(self, succeeded: FloatMatrix, failed: FloatMatrix, weight: float) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hdcore.errors import InputError
 from hdcore.imports.foreign import ForeignRun, ForeignSweep
+from hdcore.reasons import Proposal
 from hdcore.records import Limits, MetricRow, Reports, SweepSpec
 from hdcore.store import Store
 from hdcore.sweep import create_sweep
@@ -57,7 +58,8 @@ def save(root: Path, foreign: ForeignSweep, name: str, *, has_name: bool) -> Pat
 def _add(store: Store, number: int, run: ForeignRun, now: float) -> None:
     started = now if run.started is None else run.started
     ended = started if run.ended is None else run.ended
-    store.add_runs([(number, run.configuration)])
+    told = Proposal(how="imported", source=store.spec.source)
+    store.add_runs([(number, run.configuration)], proposals=[told])
     store.start_run(number, 1, (), started)
     rows = [MetricRow(name, value, step, at=ended) for name, reports in run.series.items() for step, value in reports]
     store.add_reports(Reports(number, 1, tuple(rows), 0))

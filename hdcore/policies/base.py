@@ -14,6 +14,9 @@ class Judge(Protocol):
 
     Reports are handled one by one in the order of the calls; a run is judged only when it reports, with what has
     been reported by then, its own report included. Runs are numbered 0, 1, 2, …; a run exists from its first report.
+
+    A judge may have an attribute ``last_bar``: the score that the last run that `report` ended would have needed to go
+    on. It is stored for whoever asks why.
     """
 
     def report(self, run: int, score: float) -> bool:

@@ -16,6 +16,9 @@ class Sampler(Protocol):
 
     A sampler keeps no state that could not be made anew from its seed and the table: that is what makes a sweep
     resumable at any moment. Calls come from one thread at a time.
+
+    A sampler may have one method more, ``explain() -> Sequence[Proposal]``: how the rows of the last `propose` came to
+    be, one each, with scores as values. Without it its name stands for all of them.
     """
 
     name: str

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hdcore.gp.explore import APART, Spread, looks_elsewhere
+from hdcore.gp.forecast import forecast
 from hdcore.gp.model import FANTASIES, LARGEST_PENDING
 from hdcore.gp.parents import ENOUGH
 from hdcore.gp.propose import Proposer
 from hdcore.gp.view import View
 from hdcore.history import RowState
+from hdcore.reasons import Proposal
 from hdcore.sampling.learning import Learning
 from hdcore.sampling.sobol import SobolSampler
 from hdcore.space.enumeration import enumerate_rows
 
 if TYPE_CHECKING:
     from hdcore.gp.evidence import Evidence
+    from hdcore.gp.model import Conditioned
     from hdcore.history import RunTable
     from hdcore.space import SearchSpace
     from hdcore.typing import BoolVector, FloatMatrix, FloatVector, IntVector
@@ -54,6 +58,7 @@ class BayesianSampler:
         self._design = SobolSampler()
         self._design.bind(space, seed)
         self._d = len(space.columns)
+        self._made: list[Proposal] = []
         if self._d == 0:
             return
         self._learning = Learning(space)
@@ -68,7 +73,9 @@ class BayesianSampler:
 
     def propose(self, table: RunTable, start: int, n: int) -> FloatMatrix:
         if self._d == 0:
-            return self._design.propose(table, start, n)
+            rows = self._design.propose(table, start, n)
+            self._made = [Proposal(how="design", why="start")] * len(rows)
+            return rows
         self._sync(table)
         evidence = self._learning.evidence(table)
         self._model_for()
@@ -86,19 +93,59 @@ class BayesianSampler:
         seen: set[bytes] = set()
         for view in (*self._views, *(elsewhere for elsewhere, _ in self._elsewhere)):
             view.forget()
+        self._made = made = []
         for number in range(start, start + n):
-            row = None
+            row, why = None, "start"
+            proposal = Proposal(how="earlier", earlier=len(first))
             if number < len(first):
                 row = self._unseen(table.encoded[first[number : number + 1]], seen)
-            elif number >= design and len(told) >= needed:
-                row = self._next(number, evidence, pending, weight, np.array(chosen).reshape(-1, self._d), seen)
+            elif number >= design and len(told) < needed:
+                why = "few"
+            elif number >= design:
+                found = self._next(number, evidence, pending, weight, np.array(chosen).reshape(-1, self._d), seen)
+                if isinstance(found, str):
+                    why = found
+                else:
+                    row, model, used = found
+                    proposal = self._explained(row, model, used, evidence, table, len(pending) + len(chosen))
             if row is None:
                 row = self._spare(table, number, chosen)
+                proposal = Proposal(how="design", why=why, told=len(told), pending=len(pending) + len(chosen))
             if row is None:
                 break
             chosen.append(row)
+            made.append(proposal)
             seen.add(row.tobytes())
         return np.array(chosen).reshape(-1, self._d)
+
+    def explain(self) -> list[Proposal]:
+        """Return how the rows of the last `propose` came to be; values are scores."""
+        return self._made
+
+    def _explained(
+        self, row: FloatVector, model: Conditioned, used: Evidence, evidence: Evidence, table: RunTable, pending: int
+    ) -> Proposal:
+        """What the model, of the evidence that was used, thinks of the row that was chosen."""
+        expected = forecast(model, self._columns.to_model(row[None, :])[0])
+        told, earlier = len(used.told), 0
+        if len(model.rows) > told:
+            earlier = int(np.count_nonzero(table.source[model.rows] >= 2))
+        return Proposal(
+            how="model" if used is evidence else "elsewhere",
+            told=told,
+            predicted=len(model.rows) - told - earlier,
+            earlier=earlier,
+            failed=len(evidence.failed),
+            pending=pending,
+            mean=_finite(-expected.mean),
+            sd=_finite(expected.sd),
+            noise=_finite(expected.noise),
+            best=-float(used.y.min()),
+            incumbent=_finite(-expected.incumbent),
+            improvement=_finite(expected.improvement),
+            probability=_finite(expected.probability),
+            is_stretched=not math.isinf(model.factor.fitted.output.c),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return what `make_sampler` reads."""
@@ -130,11 +177,11 @@ class BayesianSampler:
         failure_weight: float,
         chosen: FloatMatrix,
         seen: set[bytes],
-    ) -> FloatVector | None:
-        """The best new point for one run, encoded; None if there is no model or nothing new was found."""
+    ) -> tuple[FloatVector, Conditioned, Evidence] | str:
+        """The best new point for one run, encoded, its model and what that is of; or why there is none."""
         rest = self._remaining(seen)
         if rest is not None and len(rest) == 0:
-            return None
+            return "used"
         view, X, told = self._views[number % 2], evidence.X, evidence.told
         spread = None
         if looks_elsewhere(number, evidence.y, self._d):
@@ -147,11 +194,13 @@ class BayesianSampler:
         rows_pending = np.concatenate([pending, -1 - np.arange(len(chosen))])
         failed = (X[evidence.failed], failure_weight)
         model = view.condition(evidence, (X_pending, rows_pending), failed, self._draws)
-        if model is None or (number < initial_runs(self._d) and not view.is_believing):
-            return None  # an own design takes the place of earlier sweeps that mislead
+        if model is None:
+            return "equal"
+        if number < initial_runs(self._d) and not view.is_believing:
+            return "misled"  # an own design takes the place of earlier sweeps that mislead
         if rest is not None:
             best: FloatVector = rest[self._proposer.among(model, self._columns.to_model(rest))]
-            return best
+            return best, model, evidence
         sequence = np.random.SeedSequence(self._seed, spawn_key=(number, 1))
         words = sequence.generate_state(2 + self._d, np.uint64)
         fill = self._columns.from_unit((words[2:] >> np.uint64(11)).astype(np.float64) * 2.0**-53)
@@ -159,7 +208,8 @@ class BayesianSampler:
         if spread is not None:
             known = np.concatenate([X[told], X_pending])[:, : self._d]
             ranked = ranked[[spread.is_far(row[: self._d], known) for row in ranked]]
-        return self._unseen(self._space.snap(self._columns.to_encoded(ranked)), seen)
+        row = self._unseen(self._space.snap(self._columns.to_encoded(ranked)), seen)
+        return "used" if row is None else (row, model, evidence)
 
     def _unseen(self, rows: FloatMatrix, seen: set[bytes]) -> FloatVector | None:
         """The first of some encoded rows that was not proposed before."""
@@ -186,6 +236,11 @@ class BayesianSampler:
             return None
         on_grid = self._columns.to_encoded(self._columns.to_model(found))
         return np.array(self._space.snap(on_grid)[0])
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no other numbers, and metrics near the largest float have such expectations."""
+    return value if math.isfinite(value) else None
 
 
 def failure_weight(has_failed: BoolVector) -> float:

@@ -21,7 +21,7 @@ from hdcore.errors import HdcoreError, RefusedError, StoreError
 APPLICATION_ID = 0x68646372
 """``hdcr``; the bytes 68 to 71 of the file."""
 
-VERSION = 4
+VERSION = 5
 """``user_version`` of a database on which all of schema.sql was run."""
 
 FULL_CHECK_BYTES = 64 << 20

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hdcore.errors import StoreError
 from hdcore.records import NewRows
-from hdcore.store import earlier, queries
+from hdcore.store import earlier, queries, reasons
 from hdcore.store.check import APPLICATION_ID, VERSION, check_header, check_pages, check_schema, connect, schema_steps
 from hdcore.typing import RunStatus
 
@@ -45,6 +45,8 @@ def make_database(database: Path, spec: str, sweep_id: str, first: NewRows, *, i
             ADD_RUN,
             [(k, queries.to_json(given), RunStatus.QUEUED, now, None) for k, given in enumerate(first.configurations)],
         )
+        told = [(k, reasons.to_text(proposal)) for k, proposal in enumerate(first.proposals)]
+        connection.executemany(reasons.ADD_PROPOSAL, told)
         earlier.write_parents(connection, first.parents)
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

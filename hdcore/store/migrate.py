@@ -40,7 +40,10 @@ def _add_curves(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT INTO curve VALUES (?, ?, ?, ?)", row)
 
 
-STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _add_curves, 2: _change_schema(3), 3: _change_schema(4)}
+STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {
+    1: _add_curves,
+    **{version - 1: _change_schema(version) for version in range(3, VERSION + 1)},
+}
 """Version -> step; version 1 is the first one."""
 
 

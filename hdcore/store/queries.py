@@ -110,13 +110,27 @@ def _sampler_column(connection: sqlite3.Connection) -> str:
 
 def read_runs(connection: sqlite3.Connection, primary: str, number: int | None = None) -> list[StoredRun]:
     """Return all runs, or one, by number; reads one summary row a run and no series."""
+    return _read_runs(connection, primary, *(("1", ()) if number is None else ("number = ?", (number,))))
+
+
+def _read_runs(connection: sqlite3.Connection, primary: str, condition: str, values: Sequence[int]) -> list[StoredRun]:
     rows = connection.execute(
         f"SELECT {_RUN}{_sampler_column(connection)}, {_SUMMARY} FROM run LEFT JOIN summary AS s"
         " ON s.run = number AND s.name = (SELECT id FROM name WHERE name = ?)"
-        + (" ORDER BY number" if number is None else " WHERE number = ?"),
-        (primary,) if number is None else (primary, number),
+        f" WHERE {condition} ORDER BY number",
+        (primary, *values),
     )
     return [_run(row, primary) for row in rows]
+
+
+def read_some_runs(connection: sqlite3.Connection, primary: str, first: int, others: Sequence[int]) -> list[StoredRun]:
+    """Return the runs from `first` on, and those of `others` before it, by number."""
+    wanted = sorted(number for number in others if number < first)
+    found: list[StoredRun] = []
+    for at in range(0, len(wanted), _MOST_VARIABLES):
+        some = wanted[at : at + _MOST_VARIABLES]
+        found += _read_runs(connection, primary, f"number IN ({', '.join('?' * len(some))})", some)
+    return found + _read_runs(connection, primary, "number >= ?", (first,))
 
 
 def _run(row: Sequence[Any], primary: str) -> StoredRun:
@@ -182,6 +196,16 @@ def _curves_of_rows(connection: sqlite3.Connection, primary: str) -> dict[int, a
         if _STATUS[status].is_terminal:
             curves.setdefault(number, array("d")).append(value if flag == 0 else _restore(value, flag))
     return curves
+
+
+def read_reports_after(connection: sqlite3.Connection, primary: str, number: int, after: int) -> array[float]:
+    """Return the reports of the primary metric of a run beyond interval `after`."""
+    rows = connection.execute(
+        "SELECT value, flag FROM metric WHERE name = (SELECT id FROM name WHERE name = ?) AND run = ? AND interval > ?"
+        " ORDER BY interval",
+        (primary, number, after),
+    )
+    return array("d", [value if flag == 0 else _restore(value, flag) for value, flag in rows])
 
 
 def read_unpacked(connection: sqlite3.Connection, number: int) -> list[tuple[int, int, array[float]]]:

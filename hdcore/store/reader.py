@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hdcore.errors import InputError, RefusedError
+from hdcore.reasons import Proposal, Stop
 from hdcore.records import Parent
-from hdcore.store import earlier, queries
+from hdcore.store import earlier, queries, reasons
 from hdcore.store.catalog import DATABASE_NAME, check_sweep_folder
 from hdcore.store.check import check_header, check_schema, connect, translated
 from hdcore.store.lock import read_driver
-from hdcore.store.records import DriverInfo, MetricSummary, Note, Point, StoredRun, StoredSweep
+from hdcore.store.records import DriverInfo, MetricSummary, Note, PastAttempt, Point, StoredRun, StoredSweep
 
 
 class StoreReader:
@@ -93,6 +94,11 @@ class StoreReader:
                 raise InputError(f"sweep {self.folder.name!r} has no run {number}; {have}", field="run")
             return found[0]
 
+    def changed_runs(self, first: int, others: Sequence[int]) -> list[StoredRun]:
+        """Return the runs from a number on, and some others, in order; reads no other rows."""
+        with translated(self.folder.name):
+            return queries.read_some_runs(self._connection, self._metric(), first, others)
+
     def best(self) -> StoredRun | None:
         """Return the ended run with the best finite value, however it ended; of equal ones the lowest number."""
         with translated(self.folder.name):
@@ -119,6 +125,11 @@ class StoreReader:
         with translated(self.folder.name):
             return queries.read_series(self._connection, number, names, most)
 
+    def reports(self, number: int, after: int = 0) -> array[float]:
+        """Return the reports of the primary metric of a run after so many; NaN and infinities as reported."""
+        with translated(self.folder.name):
+            return queries.read_reports_after(self._connection, self._metric(), number, after)
+
     def notes(self, number: int) -> dict[str, list[Note]]:
         """Return the texts that a run reported, name -> list of (ordinal, step or None, text)."""
         with translated(self.folder.name):
@@ -141,6 +152,21 @@ class StoreReader:
         with translated(self.folder.name):
             return earlier.read_parents(self._connection)
 
+    def proposal(self, number: int) -> Proposal | None:
+        """Return how the configuration of a run came to be; None if that was not stored."""
+        with translated(self.folder.name):
+            return reasons.read_proposal(self._connection, number)
+
+    def stop(self, number: int) -> Stop | None:
+        """Return why the policy ended a run; None if it has not, or if that was not stored."""
+        with translated(self.folder.name):
+            return reasons.read_stop(self._connection, number)
+
+    def attempts(self, number: int) -> list[PastAttempt]:
+        """Return the attempts of a run before its last one, in order, as far as they were stored."""
+        with translated(self.folder.name):
+            return reasons.read_attempts(self._connection, number)
+
     def metric_rows(self) -> int:
         """Return the number of reports of all runs and metrics, from the summary rows."""
         with translated(self.folder.name):
@@ -150,6 +176,17 @@ class StoreReader:
     def driver(self) -> DriverInfo | None:
         """Return who drives the sweep (`alive`), or who did; None if nobody ever has."""
         return read_driver(self.folder)
+
+    def marks(self) -> tuple[tuple[int, int] | None, ...]:
+        """Return size and time of the database's files: they change with every commit."""
+        found: list[tuple[int, int] | None] = []
+        for name in (DATABASE_NAME, f"{DATABASE_NAME}-wal"):
+            try:
+                status = os.stat(self.folder / name)
+                found.append((status.st_size, status.st_mtime_ns))
+            except OSError:
+                found.append(None)
+        return tuple(found)
 
     def close(self) -> None:
         """Idempotent."""

@@ -120,6 +120,22 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
     primary: MetricSummary | None = None
 
 
+class PastAttempt(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt of a run that was followed by another one.
+
+    Attributes
+    ----------
+    ended : float or None
+        None where its driver was gone by then.
+    """
+
+    attempt: int
+    reason: str | None
+    started: float | None
+    ended: float | None
+    devices: tuple[str, ...]
+
+
 class StoredSweep(msgspec.Struct, frozen=True, kw_only=True):
     """A sweep as the store holds it.
 

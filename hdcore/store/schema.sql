@@ -96,3 +96,21 @@ CREATE TABLE earlier (
 );
 -- version 4
 ALTER TABLE run ADD COLUMN sampler_s REAL;
+-- version 5
+CREATE TABLE proposal (
+    run INTEGER PRIMARY KEY,
+    made TEXT NOT NULL
+);
+CREATE TABLE stop (
+    run INTEGER PRIMARY KEY,
+    told TEXT NOT NULL
+);
+CREATE TABLE attempt (
+    run INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    reason TEXT,
+    started REAL,
+    ended REAL,
+    devices TEXT NOT NULL,
+    PRIMARY KEY (run, attempt)
+) WITHOUT ROWID;

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hdcore.errors import InputError, RefusedError, StateError
+from hdcore.reasons import Proposal, Stop
 from hdcore.records import EarlierRun, NewRows, Parent, Reports, SweepSpec
-from hdcore.store import earlier, queries
+from hdcore.store import earlier, queries, reasons
 from hdcore.store.batch import BATCH_S, Batch
 from hdcore.store.catalog import (
     DATABASE_NAME,
@@ -247,6 +248,7 @@ class Store:
                 reason = f"its driver died {MOST_DEATHS} times while it ran; it is not started again"
                 self.end_queued(number, RunStatus.FAILED, reason=reason, at=time.time())
             for number in self.requeued:
+                self._batch.add(reasons.ADD_ATTEMPT, ("its driver ended", None, number))
                 self._batch.add(
                     "UPDATE run SET status = ?, reason = ? WHERE number = ?",
                     (RunStatus.QUEUED, "its driver ended; will be started again", number),
@@ -272,13 +274,21 @@ class Store:
             if not self._turns and (self._batch.has_statements or self._batch.is_full):
                 self.flush()
 
-    def add_runs(self, runs: Sequence[tuple[int, Configuration]], *, sampler_s: float | None = None) -> None:
+    def add_runs(
+        self,
+        runs: Sequence[tuple[int, Configuration]],
+        *,
+        sampler_s: float | None = None,
+        proposals: Sequence[Proposal | None] = (),
+    ) -> None:
         """Add Queued runs: number and configuration in one transaction.
 
         Parameters
         ----------
         sampler_s : float or None
             CPU seconds that the sampler took for each of them.
+        proposals : sequence of Proposal or None
+            How each of them came to be; empty if nobody knows.
 
         Raises
         ------
@@ -292,6 +302,9 @@ class Store:
             self._batch.add(ADD_RUN, (number, queries.to_json(configuration), RunStatus.QUEUED, now, sampler_s))
             self._queued.add(number)
             self._next += 1
+        for (number, _), proposal in zip(runs, proposals, strict=False):
+            if proposal is not None:
+                self._batch.add(reasons.ADD_PROPOSAL, (number, reasons.to_text(proposal)))
         self._changed()
 
     def start_run(self, number: int, attempt: int, devices: Sequence[str], at: float, *, offset: int = 0) -> None:
@@ -368,6 +381,7 @@ class Store:
         at: float,
         dropped: int = 0,
         log_dropped_bytes: int = 0,
+        stop: Stop | None = None,
     ) -> None:
         """End a Queued or Running run, together with all its reports; the commit is synced as soon as the disk can.
 
@@ -379,6 +393,8 @@ class Store:
             Final value in the user's sign, and the interval that reported it. A value that is not finite is none.
         dropped : int
             Report lines refused beyond those that `add_reports` was told of.
+        stop : Stop or None
+            Why the policy ended it.
         """
         if not status.is_terminal:
             raise StateError(f"run {number} cannot end as {status}; give completed, failed or canceled")
@@ -396,6 +412,8 @@ class Store:
             _FINISH_RUN,
             (status, reason, value, interval, exit_code, signal, duration_s, at, dropped, log_dropped_bytes, number),
         )
+        if stop is not None:
+            self._batch.add(reasons.SET_STOP, (number, reasons.to_text(stop)))
         self._batch.must_sync = True
         self._changed()
 
@@ -425,6 +443,7 @@ class Store:
             raise StateError(f"run {number} is not running and cannot be queued again")
         self._batch.take_over(number, run)
         self._queued.add(number)
+        self._batch.add(reasons.ADD_ATTEMPT, (reason, time.time(), number))
         self._batch.add("UPDATE run SET status = ?, reason = ? WHERE number = ?", (RunStatus.QUEUED, reason, number))
         self._changed()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from hdcore.errors import InputError
+from hdcore.reasons import Proposal
 from hdcore.records import EarlierRun, NewRows, Parent, SweepSpec
 
 if TYPE_CHECKING:
@@ -73,7 +74,11 @@ def inherit(root: Path, spec: SweepSpec) -> Inheritance:
             field="hdcore.resume_runs",
         )
     chosen = msgspec.structs.replace(spec, resume_from=tuple(names), resume_runs=tuple(runs))
-    first = NewRows(tuple(run.configuration for _, run, _ in resumed), tuple(parents))
+    first = NewRows(
+        configurations=tuple(run.configuration for _, run, _ in resumed),
+        proposals=tuple(Proposal(how="resumed", source=source) for source in runs),
+        parents=tuple(parents),
+    )
     return Inheritance(chosen, first, _copier([folder for _, _, folder in resumed]) if resumed else None)
 
 

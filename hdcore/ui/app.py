@@ -15,6 +15,7 @@ from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 from hdcore.errors import HdcoreError, InputError, RefusedError
+from hdcore.explain import explain
 from hdcore.store import StoreReader, run_folder
 from hdcore.ui import events, files, queries
 
@@ -35,6 +36,7 @@ def make_app(root: Path) -> Starlette:
         Route("/api/sweeps/{name}/cancel", _cancel(root), methods=["POST"]),
         Route("/api/sweeps/{name}/runs/{number:int}", _answer(root, _run), methods=["GET"]),
         Route("/api/sweeps/{name}/runs/{number:int}/metrics", _answer(root, _metrics), methods=["GET"]),
+        Route("/api/sweeps/{name}/runs/{number:int}/explain", _answer(root, _explain), methods=["GET"]),
         Route("/api/sweeps/{name}/runs/{number:int}/files/{file:path}", _answer(root, _file), methods=["GET"]),
         Route("/api/sweeps/{name}/runs/{number:int}/cancel", _cancel(root), methods=["POST"]),
     ]
@@ -85,6 +87,11 @@ def _importance(root: Path, request: Request) -> Response:
 def _run(root: Path, request: Request) -> Response:
     with StoreReader.open(queries.folder_of(root, request.path_params["name"])) as reader:
         return _json(queries.run_page(reader, request.path_params["number"]))
+
+
+def _explain(root: Path, request: Request) -> Response:
+    with StoreReader.open(queries.folder_of(root, request.path_params["name"])) as reader:
+        return _json(explain(reader, request.path_params["number"]))
 
 
 def _metrics(root: Path, request: Request) -> Response:

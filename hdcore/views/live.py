@@ -7,25 +7,38 @@ the marks of a synchronised update: nothing flickers, and what stood above stays
 from __future__ import annotations
 
 import os
+import select
 import sys
 import time
-from collections.abc import Callable
-from typing import TextIO
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.segment import Segment
 from rich.text import Text
 
-from hdcore.records import Parent
+from hdcore.observer import EndedRun
+from hdcore.records import Parent, SweepSpec
 from hdcore.typing import RunStatus
-from hdcore.views.progress import Progress, policy_line
+from hdcore.views.importance import LiveImportance
+from hdcore.views.progress import Progress, Row, policy_line
 from hdcore.views.table import STATUS_STYLE, run_table
 from hdcore.views.text import configuration_line, printable, shown, span
+
+if TYPE_CHECKING:
+    from hdcore.store import StoredRun
 
 FRAME_S = 0.25
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"  # synchronised update; terminals that do not know it ignore it
 _HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"
 _NOTICES_SHOWN = 2
+_MOST_BAR, _LEAST_BAR = 40, 6
+_BESIDE_BAR = 46  # columns for counts, times and words beside the bar
+_MOST_BEST = 3
+_PARAMETERS = 12
+_SHORT = 14  # rows of a terminal
 
 
 class LiveView(Progress):
@@ -37,15 +50,33 @@ class LiveView(Progress):
         A terminal.
     clock : callable
         Monotonic seconds.
+    share : float
+        Of a CPU, for what is more than drawing.
     """
 
-    def __init__(self, stream: TextIO | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, stream: TextIO | None = None, *, clock: Callable[[], float] = time.monotonic, share: float = 0.02
+    ) -> None:
         super().__init__()
+        self._share = share
+        self._importance: LiveImportance | None = None
         self._painter = Painter(stream or sys.stdout)
         self._clock = clock
         self._next = 0.0
         self._is_closed = False
         self._origins: list[Text] = []
+
+    def sweep_started(
+        self, spec: SweepSpec, folder: Path, earlier: Sequence[StoredRun], curves: Mapping[int, Sequence[float]]
+    ) -> None:
+        if spec.metric:
+            self._importance = LiveImportance(spec.space, spec.goal.sign, self._share * FRAME_S)
+        super().sweep_started(spec, folder, earlier, curves)
+
+    def _finish(self, row: Row, run: EndedRun) -> None:
+        super()._finish(row, run)
+        if self._importance is not None and run.value is not None and run.status is not RunStatus.FAILED:
+            self._importance.add(row.configuration, run.value)
 
     def started_from(self, parent: Parent) -> None:
         self._origins.append(Text(f"starts from {printable(parent.line)}", style="dim", no_wrap=True))
@@ -54,6 +85,8 @@ class LiveView(Progress):
         now = self._clock()
         if now >= self._next:
             self._next = now + FRAME_S
+            if self._importance is not None:
+                self._importance.refresh(now)
             self._draw(now)
 
     def sweep_ended(self, status: RunStatus, reason: str) -> None:
@@ -77,13 +110,16 @@ class LiveView(Progress):
         """Return the lines of a frame, at most ``height - 1`` of them."""
         assert self.spec is not None
         spec = self.spec
-        head = [self._title(), *self._origins, *self._progress_lines(width, now), *self._best_lines(width)]
+        progress, best = self._progress_lines(width, now), self._best_lines(width, height)
+        head = [self._title(), *self._origins, *progress, *best, *self._importance_lines()]
+        if height < _SHORT:  # a few rows of the table say more
+            head = [self._title(), *progress[:2], *best]
         foot = self._foot()
         room = height - 1 - len(head) - len(foot) - 2  # a blank line and the heading of the table
         leader = self.leader
-        best = None if leader is None else leader.number
+        leading = None if leader is None else leader.number
         rows = self.rows(room) if room > 0 else []
-        table = run_table(rows, spec.metric, self.scale, width, best=best, now=now)
+        table = run_table(rows, spec.metric, self.scale, width, best=leading, now=now)
         lines = [*head, *([Text(""), *table] if table else []), *foot]
         return lines[: max(1, height - 1)]
 
@@ -103,31 +139,28 @@ class LiveView(Progress):
 
     def _progress_lines(self, width: int, now: float) -> list[Text]:
         total, ended = self.total or 0, self.ended
-        bar_width = max(10, min(40, width - 50))
-        filled = round(bar_width * ended / total) if total else 0
-        first = Text(no_wrap=True)
-        first.append("━" * filled, style="green")
-        first.append("━" * (bar_width - filled), style="bright_black")
-        first.append(f"  {ended}/{total} runs  {span(now - self.began)}")
+        told = Text(f"{ended}/{total} runs  {span(now - self.began)}", no_wrap=True)
         eta = self.eta_s(now)
         if self.status is RunStatus.QUEUED:
-            first.append("  Stopped", style=STATUS_STYLE[self.status])
+            told.append("  Stopped", style=STATUS_STYLE[self.status])
         elif self.status.is_terminal:
-            first.append(f"  {self.status.value}", style=STATUS_STYLE[self.status])
+            told.append(f"  {self.status.value}", style=STATUS_STYLE[self.status])
         elif eta is not None:
-            first.append(f"  {span(eta)} left", style="dim")
-        second = Text(no_wrap=True)
-        for text, style in self._counts():
-            if second:
-                second.append(" · ", style="dim")
-            second.append(text, style=style)
-        return [first, second]
+            told.append(f"  {span(eta)} left", style="dim")
+        bar_width = min(_MOST_BAR, width - _BESIDE_BAR)
+        filled = round(bar_width * ended / total) if total else 0
+        first = Text(no_wrap=True)
+        if bar_width >= _LEAST_BAR:
+            first.append("━" * filled, style="green")
+            first.append("━" * (bar_width - filled) + "  ", style="bright_black")
+        return [first + told, *_joined(self._counts(), width)]
 
     def _counts(self) -> list[tuple[str, str]]:
         counts = [(f"{len(self.running)} running", "cyan"), (f"{self.count[RunStatus.COMPLETED]} completed", "green")]
         if self.stopped_early:
-            share = f", {self.saved_share:.0%} of intervals saved" if self.saved_share >= 0.005 else ""
-            counts.append((f"{self.stopped_early} stopped early{share}", "yellow"))
+            counts.append((f"{self.stopped_early} stopped early", "yellow"))
+            if self.saved_share >= 0.005:
+                counts.append((f"{self.saved_intervals} intervals saved, {self.saved_share:.0%}", "yellow"))
         canceled = self.count[RunStatus.CANCELED] - self.stopped_early
         if canceled:
             counts.append((f"{canceled} canceled", "yellow"))
@@ -135,7 +168,7 @@ class LiveView(Progress):
             counts.append((f"{self.count[RunStatus.FAILED]} failed", "red"))
         return counts
 
-    def _best_lines(self, width: int) -> list[Text]:
+    def _best_lines(self, width: int, height: int) -> list[Text]:
         row = self.leader
         if row is None:
             return []
@@ -143,7 +176,20 @@ class LiveView(Progress):
         line.append("best ", style="dim")
         line.append(shown(row.value, 6), style="bold green")
         line.append(f" by run {row.number}" + ("" if row.status.is_terminal else f" ({row.status.lower()})"))
-        line.append(f"  {configuration_line(row.configuration)}")
+        words = configuration_line(row.configuration).split(" ")
+        lines = [line]
+        for word in words:  # on a tall terminal the configuration has room for three lines
+            if lines[-1].cell_len + cell_len(word) + 2 >= width and len(lines) < min(_MOST_BEST, height // 10):
+                lines.append(Text("    ", no_wrap=True))
+            lines[-1].append(f"{'  ' if lines[-1] is line and word is words[0] else ' '}{word}")
+        return lines
+
+    def _importance_lines(self) -> list[Text]:
+        shares = [] if self._importance is None else self._importance.shares
+        if not shares:
+            return []
+        line = Text("importance ", style="dim", no_wrap=True)
+        line.append(" · ".join(f"{printable(name)} {share:.0%}" for name, share in shares[:_PARAMETERS]), style="")
         return [line]
 
     def _foot(self) -> list[Text]:
@@ -155,6 +201,18 @@ class LiveView(Progress):
             foot.append(Text(f"run {failure.number} failed: {reason}{hint}", style="red", no_wrap=True))
         foot += [Text(printable(text), style="yellow", no_wrap=True) for text in self.notices[-_NOTICES_SHOWN:]]
         return foot
+
+
+def _joined(parts: list[tuple[str, str]], width: int) -> list[Text]:
+    """Join styled words into as many lines as they take."""
+    lines = [Text(no_wrap=True)]
+    for text, style in parts:
+        if lines[-1] and lines[-1].cell_len + 3 + cell_len(text) >= width:
+            lines.append(Text(no_wrap=True))
+        if lines[-1]:
+            lines[-1].append(" · ", style="dim")
+        lines[-1].append(text, style=style)
+    return lines
 
 
 class Painter:
@@ -178,7 +236,9 @@ class Painter:
         return (columns or 80, rows or 24)
 
     def paint(self, lines: list[Text]) -> None:
-        """Replace the last frame by `lines`."""
+        """Replace the last frame by `lines`; leave it where the terminal takes nothing, so that nobody waits for it."""
+        if not self._is_listening():
+            return
         size = self.size()
         width = size[0] - 1  # a full last column would make some terminals wrap
         cells, drawn = [], []
@@ -208,8 +268,19 @@ class Painter:
 
     def _ansi(self, line: Text) -> str:
         colours = self._console._color_system if self._console.is_terminal else None
-        segments = line.render(self._console)
+        segments: Iterable[Segment] = line.render(self._console)
+        if not line.spans:  # then rich leaves the style of the whole line out
+            segments = Segment.apply_style(segments, self._console.get_style(line.style))
+        if self._console.no_color:
+            segments = Segment.remove_color(segments)
         return "".join(s.style.render(s.text, color_system=colours) if s.style else s.text for s in segments)
+
+    def _is_listening(self) -> bool:
+        """False after Ctrl-S, or where what was written has not been read: a write would hold up the sweep."""
+        try:
+            return bool(select.select([], [self._stream.fileno()], [], 0)[1])
+        except (OSError, ValueError):
+            return True
 
     def _write(self, text: str) -> None:
         if self._is_gone:

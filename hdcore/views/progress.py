@@ -107,6 +107,15 @@ class Progress(Observer):
         self.waiting.pop(number, None)
         self.running[number] = Row(number, configuration, devices=devices, attempt=attempt, began=time.monotonic())
 
+    def joined(self, driver_age_s: float, ended: int) -> None:
+        """Say that the view came later than the driver, which has seen `ended` runs end."""
+        self.began -= driver_age_s
+        self.ended_here += ended
+
+    def run_age(self, number: int, age_s: float) -> None:
+        """Say how long a run has been running."""
+        self.running[number].began -= age_s
+
     def run_reported(self, number: int, interval: int, value: float) -> None:
         row = self.running[number]
         row.curve.add(value)
@@ -173,9 +182,14 @@ class Progress(Observer):
         )
 
     @property
+    def saved_intervals(self) -> int:
+        """Intervals that the policy saved, taking the longest completed run as the length of all."""
+        return max(0, self.stopped_early * self._longest - self._stopped_intervals)
+
+    @property
     def saved_share(self) -> float:
-        """Share of intervals that the policy saved, taking the longest completed run as the length of all."""
-        saved = max(0, self.stopped_early * self._longest - self._stopped_intervals)
+        """Share of these in all intervals."""
+        saved = self.saved_intervals
         return saved / (saved + self._intervals_run) if saved else 0.0
 
     def eta_s(self, now: float) -> float | None:

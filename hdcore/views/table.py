@@ -23,6 +23,15 @@ STATUS_STYLE = {
 _GAP = 2
 _WIDEST_PARAMETER = 14
 _LEAST_CURVE, _MOST_CURVE = 8, 24
+_NARROW = 56
+_SHORT_STATUS = {
+    RunStatus.QUEUED: "wait",
+    RunStatus.RUNNING: "run",
+    RunStatus.COMPLETED: "done",
+    RunStatus.FAILED: "fail",
+    RunStatus.CANCELED: "cut",
+}
+"""On a narrow terminal, so that there is room for curves."""
 
 
 class _Column:
@@ -60,9 +69,11 @@ def run_table(
     took = [span(now - row.began if row.status is RunStatus.RUNNING and row.began else row.took_s) for row in rows]
     number = _Column("run", [str(row.number) for row in rows], right=True)
     value = _Column(printable(metric), [shown(row.value) for row in rows], right=True, most=12)
-    status = _Column("status", [row.status.value for row in rows])
+    words = _SHORT_STATUS if width < _NARROW else {status: status.value for status in RunStatus}
+    status = _Column("status" if width >= _NARROW else "", [words[row.status] for row in rows])
     duration = _Column("time", took, right=True, most=8)
-    devices = [_Column("GPU", [_devices(row.devices) for row in rows])] if any(row.devices for row in rows) else []
+    has_devices = width >= _NARROW and any(row.devices for row in rows)
+    devices = [_Column("GPU", [_devices(row.devices) for row in rows])] if has_devices else []
     parameters = _parameter_columns(rows)
 
     fixed = [number, value, status, duration, *devices]
@@ -87,7 +98,7 @@ def run_table(
     if curve_width:
         heading.append(" " * curve_width)
     heading += [column.cell(column.title) for column in (status, duration, *devices, *fitting)]
-    if hidden:
+    if hidden and free >= _GAP + len(str(hidden)) + 1:
         heading.append(f"+{hidden}")
     lines = [Text("  " + (" " * _GAP).join(heading).rstrip(), style="bold dim", no_wrap=True)]
     gap = " " * _GAP

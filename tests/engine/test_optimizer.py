@@ -120,7 +120,10 @@ def test_a_restored_sweep_proposes_what_the_uninterrupted_one_would_have() -> No
         whole.tell(run.number)
         record = whole.run(run.number)
         stored = json.loads(json.dumps(run.configuration))
-        parts.restore(run.number, stored, "completed", record.value, record.reports, stopped=stopped[-1])
+        why = whole.explain(run.number)
+        parts.restore(
+            run.number, stored, "completed", record.value, record.reports, stopped=stopped[-1], explanation=why
+        )
     assert parts.to_json() == whole.to_json()
     assert parts.ask().configuration == whole.ask().configuration
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hdcore.records import Limits, MetricRow, Reports, SweepSpec
 from hdcore.store import Store
-from hdcore.store.check import expected_schema
+from hdcore.store.check import VERSION, expected_schema
 from hdcore.typing import Goal, RunStatus
 
 
@@ -53,14 +53,19 @@ def files_of_a_crash(store: Store, to: Path) -> Path:
     return to
 
 
-def make_version_1(database: Path) -> None:
+BROUGHT = {2: ("curve", "death"), 3: ("parent", "earlier"), 4: (), 5: ("proposal", "stop", "attempt")}
+
+
+def make_version(database: Path, version: int) -> None:
     """Take out what the later versions brought."""
     connection = sqlite3.connect(database, isolation_level=None)
-    connection.execute("ALTER TABLE run DROP COLUMN sampler_s")
-    for table in ("curve", "death", "parent", "earlier"):
-        connection.execute(f"DROP TABLE {table}")
-    connection.execute("PRAGMA user_version=1")
-    assert tables(connection) == expected_schema(1)
+    if version < 4:
+        connection.execute("ALTER TABLE run DROP COLUMN sampler_s")
+    for later in range(version + 1, VERSION + 1):
+        for table in BROUGHT[later]:
+            connection.execute(f"DROP TABLE {table}")
+    connection.execute(f"PRAGMA user_version={version}")
+    assert tables(connection) == expected_schema(version)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
 

@@ -63,6 +63,7 @@ def assert_nobody_opens(root: Path) -> str:
             reader.sweep()
             for run in reader.runs():
                 reader.series(run.number)
+                reader.proposal(run.number), reader.stop(run.number), reader.attempts(run.number)
 
     assert_refused(root, read)
     return assert_refused(root, lambda: Store.open(root, "s1"))
@@ -107,6 +108,7 @@ def test_flipped_bytes_are_found_before_a_driver_writes(database: Path, root: Pa
         for run in reader.runs():
             reader.series(run.number)
             reader.notes(run.number)
+            reader.proposal(run.number), reader.stop(run.number), reader.attempts(run.number)
         reader.best()
 
 

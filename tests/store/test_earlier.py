@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from store.support import fill, make_spec, make_version_1
+from store.support import fill, make_spec, make_version
 
 from hdcore.errors import RefusedError
 from hdcore.records import EarlierRun, NewRows, Parent
@@ -70,7 +70,7 @@ def test_a_store_of_version_1_is_read_as_it_is_and_migrated_by_its_next_driver(r
     before = store.runs()
     store.close()
     database = root / "sweeps" / "s1" / "sweep.db"
-    make_version_1(database)
+    make_version(database, 1)
     with StoreReader.open(database.parent) as reader:
         assert reader.runs() == before
         assert reader.parents() == []

@@ -6,9 +6,11 @@ import math
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
-from store.support import add, fill, losses, make_version_1, start, tables
+from store.support import add, fill, losses, make_version, start, tables
 
+from hdcore.reasons import Proposal
 from hdcore.store import Store, StoreReader
 from hdcore.store.check import VERSION, expected_schema, schema_steps
 from hdcore.store.migrate import STEPS, migrate
@@ -69,7 +71,7 @@ def test_a_store_of_version_1_is_read_as_it_is_and_gets_its_curves_when_it_is_re
     store.finish_run(3, RunStatus.CANCELED, at=1.0)
     before = store.runs()
     store.close()
-    make_version_1(store.folder / "sweep.db")
+    make_version(store.folder / "sweep.db", 1)
     with StoreReader.open(store.folder) as reader:
         assert reader.runs() == before
         assert len(reader.series(0)["loss"]) == 5
@@ -90,7 +92,7 @@ def test_a_store_that_does_not_know_the_samplers_time_is_read_and_learns_it_when
     fill(store, 3)
     before = store.runs()
     store.close()
-    make_version_1(store.folder / "sweep.db")
+    make_version(store.folder / "sweep.db", 1)
     with StoreReader.open(store.folder) as reader:
         assert reader.runs() == before
         assert reader.sweep().sampler_s_per_run is None
@@ -101,3 +103,22 @@ def test_a_store_that_does_not_know_the_samplers_time_is_read_and_learns_it_when
     with StoreReader.open(store.folder) as reader:
         assert reader.sweep().sampler_s_per_run == 0.25
         assert reader.runs()[:3] == before
+
+
+@pytest.mark.parametrize("old", range(1, VERSION))
+def test_a_store_of_any_version_opens_as_it_is_and_ends_with_the_schema_of_a_new_one(
+    store: Store, root: Path, old: int
+) -> None:
+    fill(store, 2)
+    before = store.runs()
+    store.close()
+    make_version(store.folder / "sweep.db", old)
+    with StoreReader.open(store.folder) as reader:
+        assert [msgspec.structs.replace(run, sampler_s=None) for run in before] == reader.runs()
+        assert (reader.proposal(0), reader.stop(0), reader.attempts(0)) == (None, None, [])
+    with Store.open(root, "s1") as again:
+        again.add_runs([(2, {"lr": 0.5})], proposals=[Proposal(how="sobol")])
+        assert tables(again._connection) == expected_schema()
+    with StoreReader.open(store.folder) as reader:
+        assert reader.runs()[:2] == before
+        assert [reader.proposal(n) for n in (1, 2)] == [None, Proposal(how="sobol")]

@@ -105,6 +105,9 @@ def test_failed_and_completed_runs_go_on_first_together_with_a_warm_start(place:
     with StoreReader.open(new.folder) as reader:
         assert reader.sweep().spec.resume_runs == ("old/2", "old/1")
         assert [parent.line for parent in reader.parents()] == ["4 of 4 runs of old"]
+        proposals = [reader.proposal(number) for number in range(4)]
+    assert [(told.how, told.source) for told in proposals[:2]] == [("resumed", "old/2"), ("resumed", "old/1")]
+    assert {told.how for told in proposals[2:]} <= {"earlier", "design", "model"}
 
 
 def test_a_chain_of_resumed_runs_each_takes_up_what_the_last_one_left(place: Path) -> None:

@@ -19,8 +19,9 @@ import pytest
 from ui.portal import Portal, portal
 
 import hdcore as hd
+from hdcore.explain import explain
 from hdcore.records import Limits, SweepSpec
-from hdcore.store import Store
+from hdcore.store import Store, StoreReader
 from hdcore.typing import Goal
 from hdcore.ui.events import events
 
@@ -105,6 +106,13 @@ def test_importance_is_that_of_the_sweep(site: Portal, root: Path) -> None:
         "good_runs": found.n_good,
         "importance": found.shares,
     }
+
+
+def test_a_run_is_explained_as_on_the_command_line(site: Portal, root: Path) -> None:
+    with StoreReader.open(root / "sweeps" / "one") as reader:
+        assert site.get("/api/sweeps/one/runs/1/explain").json == explain(reader, 1)
+    assert site.get("/api/sweeps/one/runs/99/explain").status == 404
+    assert site.request("GET", "/api/sweeps/one/runs/1/explain").status in (401, 403)
 
 
 def test_files_are_listed_and_served_by_their_listed_names_alone(site: Portal) -> None:
