@@ -69,9 +69,11 @@ def _sweep(root: Path, request: Request) -> Response:
 
 
 def _curves(root: Path, request: Request) -> Response:
+    """Curves of all runs, or, of a sweep under way, of those that a page knows to have changed."""
     most = _whole(request, "points", queries.MOST_POINTS, least=2)
+    numbers = _numbers(request, "runs")
     with StoreReader.open(queries.folder_of(root, request.path_params["name"])) as reader:
-        return Response(queries.curves(reader, most), media_type="application/octet-stream")
+        return Response(queries.curves(reader, most, numbers), media_type="application/octet-stream")
 
 
 def _importance(root: Path, request: Request) -> Response:
@@ -153,6 +155,17 @@ def _whole(request: Request, name: str, default: int, least: int = 0) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 16) or int(text) < least:
         raise InputError(f"{name} has to be a whole number, {least} or more", field=name)
     return int(text)
+
+
+def _numbers(request: Request, name: str) -> list[int] | None:
+    """Whole numbers with commas between them; None if the request does not say any."""
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    parts = text.split(",")
+    if not all(part.isascii() and part.isdecimal() and len(part) < 16 for part in parts):
+        raise InputError(f"{name} has to be whole numbers with commas between them", field=name)
+    return [int(part) for part in parts]
 
 
 def _json(document: Any, status: int = 200) -> Response:

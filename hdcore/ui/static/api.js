@@ -30,15 +30,20 @@ export const getJson = async (path) => (await answer(path)).json();
 export const post = async (path) =>
   (await answer(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" })).json();
 
-// Part of a file as text, with the file's whole size.
-export async function getText(path, offset, limit) {
+// Part of a file: {data: ArrayBuffer, size: of the whole file}.
+export async function getPart(path, offset, limit) {
   const response = await answer(`${path}?offset=${offset}&limit=${limit}`);
-  return { text: await response.text(), size: Number(response.headers.get("X-Hdcore-Size")) };
+  return { data: await response.arrayBuffer(), size: Number(response.headers.get("X-Hdcore-Size")) };
 }
 
-// Curves of the primary metric: Map of run number -> {x, y} (Float32Array each; NaN: not finite).
-export async function getCurves(name, points) {
-  const buffer = await (await answer(`${sweepPath(name)}/curves?points=${points}`)).arrayBuffer();
+const MOST_ASKED = 200; // runs by number in one address; for more than these all curves are fetched
+
+// Curves of the primary metric: Map of run number -> {x, y} (Float32Array each; NaN: not finite), of all runs or of a Set
+// of numbers.
+export async function getCurves(name, points, numbers = null) {
+  if (numbers?.size === 0) return new Map();
+  const only = numbers === null || numbers.size > MOST_ASKED ? "" : `&runs=${[...numbers].join(",")}`;
+  const buffer = await (await answer(`${sweepPath(name)}/curves?points=${points}${only}`)).arrayBuffer();
   const count = new Int32Array(buffer, 0, 1)[0];
   const table = new Int32Array(buffer, 4, 2 * count);
   const curves = new Map();
