@@ -120,7 +120,7 @@ def _events(root: Path) -> Callable[[Request], Any]:
             folder = queries.folder_of(root, request.path_params["name"])
         except HdcoreError as error:
             return _refusal(error)
-        return StreamingResponse(events.events(folder), media_type="text/event-stream")
+        return StreamingResponse(events.events(folder, request.app.state.ending), media_type="text/event-stream")
 
     return endpoint
 

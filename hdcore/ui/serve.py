@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 try:
+    import anyio
     import uvicorn
+    from starlette.datastructures import State
 
     from hdcore.ui.app import make_app
 except ModuleNotFoundError as missing:
@@ -65,7 +67,8 @@ def serve(
     port = listener.getsockname()[1]
     token = _token(root)
     names = _LOOPBACK if is_loopback else (*_LOOPBACK, host, socket.gethostname(), socket.getfqdn())
-    gate = Gate(make_app(root), token, port, names)
+    app = make_app(root)
+    gate = Gate(app, token, port, names)
     server = _Server(
         uvicorn.Config(
             gate,
@@ -82,6 +85,7 @@ def serve(
     )
     shown = host if not is_loopback else "127.0.0.1" if listener.family == socket.AF_INET else "[::1]"
     address = f"http://{shown}:{port}/?token="
+    server.state = app.state
     server.ready = lambda: ready(address + token, address + gate.one_time_token())
     try:
         server.run(sockets=[listener])
@@ -90,13 +94,19 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """Says when it answers."""
+    """Says when it answers, and tells those who follow a sweep when it ends."""
 
     ready: Callable[[], None]
+    state: State
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.state.ending = anyio.Event()
         await super().startup(sockets)
         self.ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.state.ending.set()
+        await super().shutdown(sockets)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -18,8 +18,8 @@ _INSTALL = "apt-get install -y --no-install-recommends chromium chromium-driver"
 class Page:
     """The one tab of the browser."""
 
-    def __init__(self, driver: Any) -> None:
-        self.driver = driver
+    def __init__(self, driver: Any, downloads: Path) -> None:
+        self.driver, self.downloads = driver, downloads
 
     def open(self, address: str) -> None:
         self.driver.get(address)
@@ -101,6 +101,14 @@ class Page:
         chosen = [{"name": f"prefers-{name.replace('_', '-')}", "value": value} for name, value in features.items()]
         self.command("Emulation.setEmulatedMedia", features=chosen)
 
+    def downloaded(self, pattern: str) -> bytes:
+        """Wait for a file to be there; a browser writes it under another name until it is whole."""
+        end = time.monotonic() + PATIENCE_S
+        while not (found := list(self.downloads.glob(pattern))):
+            assert time.monotonic() < end, [path.name for path in self.downloads.iterdir()]
+            time.sleep(_LOOK_S)
+        return found[0].read_bytes()
+
     def severe(self) -> list[str]:
         """Return the errors on the browser's console since the last call."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
@@ -143,7 +151,7 @@ def chromium(folder: Path) -> Iterator[Page]:
     options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
     driver = Chrome(options=options, service=ChromeService(server))
     try:
-        page = Page(driver)
+        page = Page(driver, downloads)
         page.size(1280, 900)
         yield page
     finally:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from ui.portal import Portal, portal
 
@@ -278,7 +279,7 @@ def test_who_follows_a_sweep_without_runs_is_told_that_there_are_none(tmp_path: 
     spec = SweepSpec(name="new", space={}, metric="score", goal=Goal.MAXIMIZE, limits=Limits(max_total_runs=2))
 
     async def first_events(folder: Path) -> list[bytes]:
-        following = events(folder)
+        following = events(folder, anyio.Event())
         return [await anext(following), await anext(following)]
 
     with Store.create(tmp_path / "root", spec, sweep_id="HD_new") as store:

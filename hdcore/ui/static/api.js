@@ -73,6 +73,14 @@ export function follow(name, on) {
     on.gone(document);
   });
   source.onopen = () => on.state("live");
-  source.onerror = () => on.state("lost");
+  source.onerror = async () => {
+    on.state("lost");
+    if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+    try {
+      await getJson(sweepPath(name));
+    } catch (error) {
+      on.gone({ error: error.message }); // refused: that will not change
+    }
+  };
   return () => source.close();
 }

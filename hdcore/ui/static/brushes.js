@@ -2,7 +2,7 @@
 
 import { el } from "./dom.js";
 import { number, text } from "./format.js";
-import { valueAt } from "./model.js";
+import { place, valueAt } from "./model.js";
 
 const GRIP = 18; // half the width of a strip
 const LEAST = 0.005; // of an axis: a shorter drag is a click, which takes the brush away
@@ -48,8 +48,11 @@ export class Brushes {
   span(axis) {
     const range = this.ranges.get(axis.name);
     if (!range) return "all values";
-    const word = (at) => (axis.scale === "category" ? text(valueAt(axis, at)) : number(valueAt(axis, at), 3));
-    const [low, high] = range.map((at) => word(Math.min(0.999, Math.max(0, at))));
+    if (axis.scale === "category") {
+      const inside = axis.values.filter((value) => range[0] <= place(axis, value) && place(axis, value) <= range[1]);
+      return inside.map(text).join(" or ") || "none";
+    }
+    const [low, high] = range.map((at) => number(valueAt(axis, Math.min(1, Math.max(0, at))), 3));
     return low === high ? low : `${low} to ${high}`;
   }
 

@@ -7,6 +7,7 @@ import { plotMenu } from "./save.js";
 
 const LOOK_MS = 3000;
 const FIRST_MS = 600; // it comes after the runs and their curves
+const LEAST = 2; // runs with a value, of which one can be better than the other
 const ROW = 26;
 
 export class Importance {
@@ -44,6 +45,12 @@ export class Importance {
   // The server computes it; a sweep that changes all the time is asked about now and then.
   refresh() {
     if (this.timer || this.isClosed) return;
+    let valued = 0;
+    for (const run of this.model.list) if (run.ended && run.value !== null && run.status !== "Failed") valued += 1;
+    if (valued < LEAST) {
+      say(this.say, "not enough runs yet");
+      return;
+    }
     const wait = Math.max(0, this.asked + LOOK_MS - Date.now());
     this.timer = setTimeout(async () => {
       this.asked = Date.now();

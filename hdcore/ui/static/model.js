@@ -129,13 +129,9 @@ export function place(parameter, value) {
   return (value - low) / (high - low);
 }
 
-// The value at a place of an axis: what `place` was computed from.
-export function valueAt(parameter, at) {
-  if (parameter.scale === "category") {
-    return parameter.values[Math.max(0, Math.min(parameter.values.length - 1, Math.floor(at * parameter.values.length)))];
-  }
-  const { low, high } = parameter;
-  return parameter.scale === "log" ? low * (high / low) ** at : low + at * (high - low);
+// The number at a place of an axis: what `place` was computed from.
+export function valueAt({ scale, low, high }, at) {
+  return scale === "log" ? low * (high / low) ** at : low + at * (high - low);
 }
 
 // Values to print along an axis: [[place, value], ...].

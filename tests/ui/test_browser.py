@@ -1,0 +1,454 @@
+"""The portal as a person sees it, in a Chromium without a window: a sweep that has ended and one that runs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ui.chromium import Page, chromium
+from ui.portal import Portal, portal
+from ui.sweeps import HOSTILE, INTERVALS, METRIC, NOTE, OPTIONS, RUNS, configuration, final, is_stopped, live, make_ended
+
+from hdcore.store import StoreReader
+from hdcore.typing import RunStatus
+
+pytestmark = pytest.mark.browser
+VALUED = {number: final(number) for number in range(RUNS)}
+BEST = max(VALUED, key=VALUED.__getitem__)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("browser") / "root"
+    make_ended(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def site(root: Path) -> Iterator[Portal]:
+    with portal(root) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with chromium(tmp_path_factory.mktemp("chromium")) as page:
+        yield page
+
+
+@pytest.fixture
+def page(browser: Page, site: Portal) -> Iterator[Page]:
+    """The browser with the cookie; whatever a test did, nothing was asked of others and no error is on the console."""
+    browser.size(1280, 900)
+    browser.prefer(color_scheme="light", reduced_motion="reduce")
+    browser.open(f"http://{site.host}/?token={site.token}")
+    browser.until("document.querySelector('a[href=\"#/ended\"]')")
+    yield browser
+    problems = [problem for problem in browser.severe() if "/explain - " not in problem]
+    addresses, hacked = browser.requests(), browser.js("return window.hacked === undefined")
+    with contextlib.suppress(Exception):
+        browser.js("localStorage.clear()")
+    browser.open("about:blank")
+    assert problems == []
+    assert hacked, "stored text was run as a script"
+    own = (f"http://{site.host}/", "data:", "blob:", "about:", "chrome://")
+    assert [address for address in addresses if not address.startswith(own)] == []
+
+
+@pytest.fixture
+def ended(page: Page, site: Portal) -> Page:
+    page.open(f"http://{site.host}/#/ended")
+    page.until("document.querySelector('.runs tbody tr')")
+    page.until("document.querySelector('.bars dt')")
+    page.until("performance.getEntriesByName('hdcore-curves-shown').length")
+    return page
+
+
+def rows(page: Page) -> list[int]:
+    """Return the runs in the table, in order; of a long one those in sight."""
+    found: list[int] = page.js("return [...document.querySelectorAll('.runs tbody tr')].map(row => +row.dataset.run)")
+    return found
+
+
+def count(page: Page) -> int:
+    return int(page.js("return document.querySelector('.runs').getAttribute('aria-rowcount')")) - 1
+
+
+def wait_for_count(page: Page, wanted: int) -> None:
+    page.until("document.querySelector('.runs').getAttribute('aria-rowcount') === String(arguments[0] + 1)", wanted)
+
+
+def strip(name: str) -> str:
+    """The strip of an axis; `HOSTILE` stands in no selector."""
+    return f".strip[aria-label='Brush on {name}']"
+
+
+# ---------------------------------------------------------------------- coming in
+
+
+def test_the_printed_address_opens_the_list_and_leaves_no_token_behind(page: Page, site: Portal) -> None:
+    assert page.js("return location.href") == f"http://{site.host}/"
+    (cookie,) = page.driver.get_cookies()
+    assert (cookie["name"], cookie["httpOnly"], cookie["sameSite"]) == (f"hdcore-{site.port}", True, "Strict")
+    assert page.js("return document.cookie") == ""
+    assert f"{RUNS} of {RUNS}" in page.text(".sweeps")
+    page.click("a[href='#/ended']")
+    page.until("document.querySelector('h1').textContent === 'ended'")
+
+
+def test_without_the_cookie_nothing_is_shown(page: Page, site: Portal) -> None:
+    page.driver.delete_all_cookies()
+    page.open(f"http://{site.host}/#/ended")
+    page.driver.refresh()
+    assert page.until("document.body.innerText").startswith("the token is missing or wrong")
+    assert all("401" in problem for problem in page.severe())
+
+
+def test_an_address_of_no_sweep_is_told_as_text(page: Page, site: Portal) -> None:
+    page.open(f"http://{site.host}/#/{HOSTILE.replace(' ', '%20')}")
+    assert f"no sweep is named {HOSTILE!r}" in page.until("document.querySelector('.error')?.textContent")
+    assert all("404" in problem for problem in page.severe())
+
+
+# ---------------------------------------------------------------------- a sweep
+
+
+def test_the_head_has_goal_best_limits_policy_and_what_it_saved(ended: Page) -> None:
+    head = ended.text(".head")
+    stopped = [number for number in VALUED if is_stopped(number) and number != 5]  # which failed
+    for words in (
+        "Completed", f"maximize {METRIC}", "MedianStopping, evaluation_interval 1, delay_evaluation 5",
+        f"at most {RUNS} runs", "4 at a time", f"{len(stopped)} stopped early by the policy", "% of intervals saved",
+        f"by run {BEST}",
+    ):  # fmt: skip
+        assert words in head
+    assert not ended.find("button.danger").is_displayed()
+
+
+def test_the_table_is_sorted_by_the_metric_first_and_then_by_what_is_clicked(ended: Page) -> None:
+    by_value = sorted(VALUED, key=lambda number: -VALUED[number])
+    assert rows(ended)[:10] == by_value[:10]
+    assert ended.js("return document.querySelector('tr.best').dataset.run") == str(BEST)
+    titles = ended.js("return [...document.querySelectorAll('.runs th')].map(cell => cell.innerText.trim())")
+    for title in ("run", "status", "started", "duration", "rate", "option", HOSTILE, "run id"):
+        assert title in titles
+    column = titles.index("rate") + 1
+    for order, is_up in (("ascending", True), ("descending", False)):
+        ended.click(f".runs th:nth-child({column}) button")
+        ended.until(f"document.querySelector('.runs th:nth-child({column})').getAttribute('aria-sort') === '{order}'")
+        wanted = sorted(VALUED, key=lambda number: configuration(number)["rate"], reverse=not is_up)
+        assert rows(ended)[:10] == wanted[:10]
+
+
+@pytest.mark.parametrize(
+    ("line", "keeps"),
+    [
+        ("Failed", lambda number: number == 5),
+        ("rate<0.001", lambda number: configuration(number)["rate"] < 0.001),
+        ("option=adam layers>=3",
+         lambda number: configuration(number)["option"] == "adam" and configuration(number)["layers"] >= 3),
+        ("median stopping", lambda number: is_stopped(number) and number != 5),
+        ("<script>window.hacked=1</script> sgd", lambda number: False),
+    ],
+)  # fmt: skip
+def test_the_filter_takes_words_and_comparisons(ended: Page, line: str, keeps: Any) -> None:
+    ended.type(".bar input", line)
+    wait_for_count(ended, sum(map(keeps, range(RUNS))))
+    assert all(keeps(number) for number in rows(ended))
+
+
+def test_a_brush_filters_table_curves_scatter_and_history(ended: Page) -> None:
+    ended.drag(strip("option"), (0.5, 0.62), (0.5, 0.38))
+    # The axis has its options in order of their letters: the middle one is chosen.
+    option = sorted(OPTIONS)[1]
+    chosen = [number for number in VALUED if configuration(number)["option"] == option]
+    wait_for_count(ended, len(chosen))
+    assert set(rows(ended)) <= set(chosen)
+    for plot in ("Training curves", "Scatter"):
+        ended.until(
+            "[...document.querySelectorAll('[role=img]')].some(plot => plot.ariaLabel.startsWith(arguments[0])"
+            " && plot.ariaLabel.includes(` ${arguments[1]} runs`))",
+            plot,
+            len(chosen),
+        )
+    # A second one on an axis of logarithms: its upper half is a factor of the square root of the range.
+    ended.drag(strip("rate"), (0.5, 0.5), (0.5, -0.1))
+    both = [number for number in chosen if configuration(number)["rate"] >= 10**-2.5]
+    wait_for_count(ended, len(both))
+    assert 0 < len(both) < len(chosen)
+    assert f"{len(both)} of {RUNS} runs chosen" in ended.text("section[aria-label='Parallel coordinates']")
+    # The brush is moved as a whole, and forgotten.
+    ended.drag(strip("rate"), (0.5, 0.25), (0.5, 0.75))
+    lower = [number for number in chosen if configuration(number)["rate"] < 10**-2.5]
+    wait_for_count(ended, len(lower))
+    ended.press("ESCAPE")
+    wait_for_count(ended, RUNS)
+
+
+def test_every_view_works_from_the_keyboard(ended: Page) -> None:
+    ended.js("document.querySelector('#main').focus()")
+    ended.press("?")
+    assert "the next run" in ended.until("document.querySelector('dialog[open]')?.textContent")
+    ended.press("ESCAPE")
+    ended.until("!document.querySelector('dialog')")
+    ended.press("/", *"Failed")
+    wait_for_count(ended, 1)
+    ended.type(".bar input", "x")
+    ended.press("BACKSPACE")
+    wait_for_count(ended, RUNS)
+    # Brushes: the lowest option, then all again.
+    ended.js("document.querySelector(arguments[0]).focus()", strip("option"))
+    ended.press("ARROW_DOWN")
+    lowest = [number for number in VALUED if configuration(number)["option"] == sorted(OPTIONS)[0]]
+    wait_for_count(ended, len(lowest))
+    assert ended.find(strip("option")).get_attribute("aria-valuetext") == sorted(OPTIONS)[0]
+    ended.press("ARROW_UP")
+    wait_for_count(ended, RUNS // 3)
+    ended.press("DELETE")
+    wait_for_count(ended, RUNS)
+    ended.press("TAB")
+    assert ended.js("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    # The training curves: to the best run, and open it.
+    ended.js("document.querySelector('[aria-describedby=keys-curves]').focus()")
+    ended.press("ARROW_DOWN", "ENTER")
+    ended.until("document.querySelector('h1').textContent === arguments[0]", f"Run {BEST}")
+    ended.press("s")
+    ended.until("document.querySelector('h1').textContent === 'ended'")
+    ended.press("l")
+    ended.until("document.querySelector('h1').textContent === 'Sweeps'")
+
+
+def test_the_pointer_finds_a_curve_and_a_drag_zooms(ended: Page) -> None:
+    over = "document.querySelector('.u-over')"
+    left, top, width, height = ended.js(
+        f"{over}.scrollIntoView({{block: 'center'}}); const b = {over}.getBoundingClientRect();"
+        "return [b.left, b.top, b.width, b.height]"
+    )
+    # The best curve ends in the upper right corner: walk down from it until the pointer is on a curve.
+    for step in range(60):
+        ended.command("Input.dispatchMouseEvent", type="mouseMoved", x=left + width - 3, y=top + 2 + step)
+        if ended.js("return !document.querySelector('.tip').hidden"):
+            break
+    assert f"run {BEST}" in ended.until("document.querySelector('.tip:not([hidden])')?.innerText")
+    axis = "document.querySelector('.plot.over canvas').toDataURL()"
+    before = ended.js(f"return {axis}")
+    ended.drag(".u-over", (0.2, 0.3), (0.5, 0.7))
+    zoomed = ended.until(f"(found => found !== arguments[0] && found)({axis})", before)
+    ended.js("document.querySelector('[aria-describedby=keys-curves]').focus()")
+    ended.press("0")
+    ended.until(f"{axis} !== arguments[0]", zoomed)
+
+
+# ---------------------------------------------------------------------- a run
+
+
+def test_the_page_of_a_run_has_everything_that_is_known_of_it(page: Page, site: Portal) -> None:
+    page.open(f"http://{site.host}/#/ended/0")
+    page.until("document.querySelectorAll('.plots .panel').length === 2")
+    shown = page.until("document.querySelector('.log')?.textContent.includes('first line') && main.innerText")
+    for words in ("Canceled" if is_stopped(0) else "Completed", "GPU-0", "HD_ended_0", METRIC, HOSTILE, OPTIONS[0]):
+        assert words in shown
+    assert page.js("return document.querySelector('.log').textContent") == f"first line\n{HOSTILE}{NOTE}\n"
+    assert page.js("return document.querySelector('#main td.long:nth-child(3)').textContent") == NOTE
+    files = page.js("return [...document.querySelectorAll('.files a')].map(link => [link.textContent, link.href])")
+    assert [name for name, _ in files] == ["stdout.log", f"outputs/{HOSTILE}.txt"]
+    assert page.js(
+        "const request = new XMLHttpRequest(); request.open('GET', arguments[0], false); request.send();"
+        "return request.responseText",
+        files[1][1],
+    ) == "weights"  # fmt: skip
+    page.press("n")
+    page.until("document.querySelector('h1').textContent === 'Run 1'")
+
+
+def test_why_a_run_ended_is_on_its_page(page: Page, site: Portal) -> None:
+    stopped = next(number for number in VALUED if is_stopped(number) and number != 5)
+    page.open(f"http://{site.host}/#/ended/{stopped}")
+    assert "median stopping at interval 7" in page.until("document.querySelector('.facts dd') && main.innerText")
+    page.open(f"http://{site.host}/#/ended/5")
+    page.until("main.innerText.includes(arguments[0])", f"exit code 3: {HOSTILE}")
+
+
+# ---------------------------------------------------------------------- pictures
+
+
+def saved(page: Page, section: str, kind: str) -> bytes:
+    """Click a button of a plot and return the file that comes."""
+    for old in page.downloads.iterdir():
+        old.unlink()
+    page.click(f"section[aria-label='{section}'] button[aria-label^='Save as {kind}']")
+    return page.downloaded(f"*.{kind.lower()}")
+
+
+PLOTS = ["Training curves", "Parallel coordinates", "Scatter", "Best so far", "Importance"]
+
+
+def test_every_plot_is_saved_as_lines_and_as_pixels(ended: Page) -> None:
+    ended.prefer(color_scheme="dark")
+    for plot in PLOTS:
+        drawing = ET.fromstring(saved(ended, plot, "SVG"))
+        space = "{http://www.w3.org/2000/svg}"
+        words = {element.text for element in drawing.iter(f"{space}text")}
+        assert any(METRIC in (word or "") for word in words), plot
+        assert len([*drawing.iter(f"{space}path"), *drawing.iter(f"{space}rect")]) > 3, plot
+        assert not [*drawing.iter(f"{space}image"), *drawing.iter(f"{space}script")]
+        assert next(drawing.iter(f"{space}rect")).get("fill") == "#ffffff"  # light, though the page is dark
+        assert drawing.findtext(f"{space}desc")
+        pixels = saved(ended, plot, "PNG")
+        assert pixels.startswith(b"\x89PNG\r\n\x1a\n")
+        assert int.from_bytes(pixels[16:20], "big") == 1920
+    curves = ET.fromstring(saved(ended, "Training curves", "SVG"))
+    assert len([path for path in curves.iter() if path.tag.endswith("path")]) == RUNS + 1  # and the grid
+
+
+def test_a_metric_of_a_run_is_saved_with_its_name_as_text(page: Page, site: Portal) -> None:
+    page.open(f"http://{site.host}/#/ended/0")
+    page.until("document.querySelectorAll('.plots .panel').length === 2")
+    drawing = saved(page, HOSTILE, "SVG").decode()
+    assert f">ended run 0: {HOSTILE.replace('<', '&lt;').replace('>', '&gt;')}<" in drawing
+    ET.fromstring(drawing)
+
+
+# ---------------------------------------------------------------------- how it looks
+
+
+def test_dark_and_light_follow_the_system_and_the_button(ended: Page) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor"
+    picture = "document.querySelector('.parallel canvas').toDataURL()"
+    light = ended.until(f"{ground} === 'rgb(255, 255, 255)' && {picture}")
+    ended.prefer(color_scheme="dark")
+    ended.until(f"{ground} === 'rgb(13, 17, 23)' && {picture} !== arguments[0]", light)
+    ended.click("#theme")
+    ended.until(f"{ground} === 'rgb(255, 255, 255)' && {picture} === arguments[0]", light)
+    ended.driver.refresh()
+    ended.until(f"{ground} === 'rgb(255, 255, 255)' && document.querySelector('.bars dt')")
+
+
+@pytest.mark.parametrize("place", ["", "ended", "ended/0"])
+def test_a_phone_shows_everything_without_scrolling_sideways(page: Page, site: Portal, place: str) -> None:
+    page.size(360, 740)
+    page.open(f"http://{site.host}/#/{place}")
+    page.until("document.querySelector('#main td, #main .facts dd, .bars dt')")
+    page.until("document.documentElement.scrollWidth <= 360")
+    wide = page.js(
+        "return [...document.querySelectorAll('#main *')].filter(node => node.getBoundingClientRect().right > 361"
+        " && !node.closest('.scroller, .plot.wide, .unseen')).map(node => node.outerHTML.slice(0, 80))"
+    )
+    assert wide == []
+
+
+def test_motion_is_reduced_where_the_system_wants_that(ended: Page) -> None:
+    duration = "getComputedStyle(document.querySelector('.fill')).transitionDuration"
+    assert ended.js(f"return {duration}") == "0s"
+    ended.prefer(reduced_motion="no-preference")
+    assert ended.js(f"return {duration}") == "0.3s"
+
+
+@pytest.mark.parametrize("place", ["", "ended", "ended/0"])
+def test_whatever_can_be_used_or_seen_has_a_name_for_those_who_hear_the_page(
+    page: Page, site: Portal, place: str
+) -> None:
+    page.open(f"http://{site.host}/#/{place}")
+    page.until("document.querySelector('#main td, .bars dt') && document.querySelector('h1')")
+    if place:
+        page.until("document.querySelector('.uplot')")
+    page.command("Accessibility.enable")
+    nodes = page.command("Accessibility.getFullAXTree")["nodes"]
+    page.command("Accessibility.disable")
+
+    def has(node: dict[str, Any], name: str) -> bool:
+        return any(found["name"] == name and found["value"].get("value") for found in node.get("properties", ()))
+
+    nameless = [
+        node["role"]["value"]
+        for node in nodes
+        if not node["ignored"]
+        and (has(node, "focusable") or node["role"]["value"] in ("image", "img", "button", "progressbar"))
+        and node["role"]["value"] not in ("RootWebArea", "main", "generic")
+        and not node.get("name", {}).get("value")
+    ]
+    assert nameless == []
+    plots = page.js("return [...document.querySelectorAll('canvas')].map(c => c.closest('[role=img]')?.ariaLabel ?? '')")
+    assert all(len(label) > 30 for label in plots)
+
+
+# ---------------------------------------------------------------------- a sweep that runs
+
+
+def test_a_running_sweep_is_followed_and_canceled_without_loading_anything_again(
+    page: Page, site: Portal, root: Path, tmp_path: Path
+) -> None:
+    def statuses() -> dict[int, RunStatus]:
+        with StoreReader.open(root / "sweeps" / "live") as reader:
+            return {run.number: run.status for run in reader.runs()}
+
+    with live(root, tmp_path / "control") as sweep:
+        page.click(".sweeps a[href='#/live']") if page.until("document.querySelector('a[href=\"#/live\"]')") else None
+        page.js("window.isSame = true")
+        reports = "document.querySelector(`tr[data-run='${arguments[0]}'] td:nth-child(6)`)?.textContent"
+        for number in (0, 1):
+            page.until(f"{reports} === '1'", number)
+        sweep.report(7)
+        for number in (0, 1):
+            page.until(f"{reports} === '7'", number)
+        page.until("document.querySelector('.bestline')?.textContent.includes('score 7.')")
+
+        # A run: its log follows, and it is canceled after a question.
+        page.click("tr[data-run='0'] a")
+        page.until("document.querySelector('.log')?.textContent.endsWith('run 0 said 7\\n')")
+        sweep.report(9)
+        page.until("document.querySelector('.log').textContent.endsWith('run 0 said 8\\nrun 0 said 9\\n')")
+        page.until("document.querySelector('.plots [role=img]').ariaLabel.includes('9 points')")
+        page.click("button.danger")
+        assert "Cancel run 0 of live?" in page.until("document.querySelector('dialog[open]')?.textContent")
+        page.press("ENTER")  # the harmless answer has the focus
+        page.until("!document.querySelector('dialog')")
+        assert statuses()[0] is RunStatus.RUNNING
+        page.click("button.danger")
+        page.click("dialog .danger")
+        page.until("document.querySelector('.badge').textContent === 'Canceled'")
+        assert statuses()[0] is RunStatus.CANCELED
+        assert not page.find("#main > div > .head button.danger").is_displayed()
+
+        # The sweep goes on with the next run, and is canceled.
+        page.press("s")
+        page.until(f"{reports} === '9'", 2)
+        page.click("button.danger")
+        page.click("dialog .danger")
+        page.until("document.querySelector('.badge').textContent === 'Canceled'")
+        page.until("[...document.querySelectorAll('.runs tbody tr')].every(row => row.innerText.includes('Canceled'))")
+        sweep.driver.wait(30)
+        assert set(statuses().values()) == {RunStatus.CANCELED}
+        assert page.js("return window.isSame")
+
+
+def test_the_page_says_that_the_portal_is_gone_and_comes_back_with_it(page: Page, root: Path, tmp_path: Path) -> None:
+    with portal(root) as other:
+        page.open(f"http://{other.host}/?token={other.token}")
+        page.until("document.querySelector('a[href=\"#/ended\"]')")
+        page.open(f"http://{other.host}/#/ended")
+        page.until("document.querySelector('.runs tbody tr')")
+    page.until("document.querySelector('#link').textContent === 'connection lost, trying again'")
+    assert rows(page)
+    with portal(root, "--port", str(other.port)):
+        page.until("document.querySelector('#link').textContent === ''")
+    page.open("about:blank")
+    assert all("ERR_" in problem for problem in page.severe())
+    page.requests()
+
+
+def test_curves_of_single_runs_are_what_the_server_has(ended: Page, site: Portal) -> None:
+    answer = json.loads(site.get("/api/sweeps/ended/runs/1/metrics").body)[METRIC]
+    assert len(answer) == (7 if is_stopped(1) else INTERVALS)
+    fetched = ended.js(
+        "return import('/static/api.js').then(api => api.getCurves('ended', 120, new Set([1, 2])))"
+        ".then(curves => [...curves].map(([number, {x, y}]) => [number, [...x], [...y]]))"
+    )
+    assert [number for number, _, _ in fetched] == [1, 2]
+    assert fetched[0][1] == [interval for interval, _, _ in answer]
+    assert fetched[0][2] == pytest.approx([value for _, _, value in answer], rel=1e-6)
