@@ -7,13 +7,14 @@ Needs ``hdcore[ui]``, ``hdcore[browser]`` and chromium. Three parts, each told a
 - ``view``: from the start of the navigation until the runs, and until their curves, are on the screen.
 - ``brush``: frames while a brush is dragged along an axis of parallel coordinates, and how many of them showed a new
   choice; the brush filters table, curves and scatter at the same time.
-- ``driver``: CPU seconds of the driver of a sweep with that many runs behind it and 40 before it, with a page open on it
-  and without, alternating; the ratio of the medians.
+- ``driver``: CPU seconds of the driver of a sweep with that many runs behind it and 40 before it, with a page open on
+  it and without, alternating; the ratio of the medians.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import shutil
@@ -70,9 +71,7 @@ def measure_view(page: Page, site: Portal, rounds: int) -> dict[str, Any]:
         page.open("about:blank")
         page.open(f"http://{site.host}/#/large")
         for what, found in shown.items():
-            found.append(
-                page.until("performance.getEntriesByName(arguments[0])[0]?.startTime", f"hdcore-{what}-shown")
-            )
+            found.append(page.until("performance.getEntriesByName(arguments[0])[0]?.startTime", f"hdcore-{what}-shown"))
     return {
         f"{what}_shown_ms": {"median": round(statistics.median(found)), "all": [round(value) for value in found]}
         for what, found in shown.items()
@@ -93,7 +92,7 @@ def measure_brush(page: Page, site: Portal) -> dict[str, Any]:
     took_s = time.monotonic() - began
     page.js("cancelAnimationFrame(window.going)")
     stamps = page.js("return window.frames_")
-    gaps = sorted(later - earlier for earlier, later in zip(stamps, stamps[1:], strict=False))
+    gaps = sorted(later - earlier for earlier, later in itertools.pairwise(stamps))
     return {
         "drag_s": round(took_s, 2),
         "frames": len(gaps),

@@ -10,15 +10,14 @@ from typing import Any
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
-from starlette.staticfiles import StaticFiles
 
 from hdcore.errors import HdcoreError, InputError, RefusedError
 from hdcore.store import StoreReader, run_folder
 from hdcore.ui import events, files, queries
+from hdcore.ui.assets import asset_routes
 
-_STATIC = Path(__file__).parent / "static"
 _IMAGES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp"}
 _TEXTS = (".log", ".txt", ".json", ".jsonl", ".csv", ".tsv", ".yml", ".yaml", ".md", ".toml", ".py")
 
@@ -26,7 +25,7 @@ _TEXTS = (".log", ".txt", ".json", ".jsonl", ".csv", ".tsv", ".yml", ".yaml", ".
 def make_app(root: Path) -> Starlette:
     """Make the application for the sweeps under `root`; `Gate` has to stand before it."""
     routes = [
-        Route("/", _page, methods=["GET"]),
+        *asset_routes(),
         Route("/api/sweeps", _answer(root, _sweeps), methods=["GET"]),
         Route("/api/sweeps/{name}", _answer(root, _sweep), methods=["GET"]),
         Route("/api/sweeps/{name}/curves", _answer(root, _curves), methods=["GET"]),
@@ -38,13 +37,7 @@ def make_app(root: Path) -> Starlette:
         Route("/api/sweeps/{name}/runs/{number:int}/files/{file:path}", _answer(root, _file), methods=["GET"]),
         Route("/api/sweeps/{name}/runs/{number:int}/cancel", _cancel(root), methods=["POST"]),
     ]
-    app = Starlette(routes=routes)
-    app.mount("/static", StaticFiles(directory=_STATIC))
-    return app
-
-
-async def _page(request: Request) -> Response:
-    return FileResponse(_STATIC / "index.html", media_type="text/html; charset=utf-8")
+    return Starlette(routes=routes)
 
 
 def _answer(root: Path, work: Callable[[Path, Request], Response]) -> Callable[[Request], Response]:

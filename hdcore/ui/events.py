@@ -80,7 +80,7 @@ class _Watch:
             encoded = _encode(run)
             if self._runs.get(run["number"]) != encoded:
                 self._runs[run["number"]] = encoded
-                changed.append(run)
+                changed.append(msgspec.Raw(encoded))
         if changed or is_first:
             found.append(("runs", changed))
         return found

@@ -77,9 +77,7 @@ class Page:
         def mouse(kind: str, share: float, buttons: int) -> None:
             x = left + width * (start[0] + (end[0] - start[0]) * share)
             y = top + height * (start[1] + (end[1] - start[1]) * share)
-            self.command(
-                "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=buttons, clickCount=1
-            )
+            self.command("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=buttons, clickCount=1)
 
         mouse("mouseMoved", 0, 0)
         mouse("mousePressed", 0, 1)

@@ -1,4 +1,4 @@
-"""Sweeps to be looked at: one that has ended, with names that would be markup, and one that goes on when it is told to."""
+"""Sweeps to be looked at: one that has ended, with names that would be markup, and one that goes on when told to."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RUNS = 60
 INTERVALS = 20
 STOPPED_AT = 7
 
-LIVE = '''
+LIVE = """
 import os, sys, time
 from pathlib import Path
 import hdcore as hd
@@ -42,9 +42,9 @@ def train(configuration, run):
             print(f"run {number} said {k}", flush=True)
         time.sleep(0.02)
 
-hd.tune(train, {"x": hd.uniform(0, 1)}, metric="score", max_runs=6, max_concurrent=2, seed=3, root=sys.argv[1], name="live",
-        progress=False)
-'''
+hd.tune(train, {"x": hd.uniform(0, 1)}, metric="score", max_runs=6, max_concurrent=2, seed=3, root=sys.argv[1],
+        name="live", progress=False)
+"""
 
 
 def configuration(number: int) -> dict[str, Any]:

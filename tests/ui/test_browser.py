@@ -12,7 +12,19 @@ from typing import Any
 import pytest
 from ui.chromium import Page, chromium
 from ui.portal import Portal, portal
-from ui.sweeps import HOSTILE, INTERVALS, METRIC, NOTE, OPTIONS, RUNS, configuration, final, is_stopped, live, make_ended
+from ui.sweeps import (
+    HOSTILE,
+    INTERVALS,
+    METRIC,
+    NOTE,
+    OPTIONS,
+    RUNS,
+    configuration,
+    final,
+    is_stopped,
+    live,
+    make_ended,
+)
 
 from hdcore.store import StoreReader
 from hdcore.typing import RunStatus
@@ -225,9 +237,9 @@ def test_every_view_works_from_the_keyboard(ended: Page) -> None:
 
 def test_the_pointer_finds_a_curve_and_a_drag_zooms(ended: Page) -> None:
     over = "document.querySelector('.u-over')"
-    left, top, width, height = ended.js(
+    left, top, width = ended.js(
         f"{over}.scrollIntoView({{block: 'center'}}); const b = {over}.getBoundingClientRect();"
-        "return [b.left, b.top, b.width, b.height]"
+        "return [b.left, b.top, b.width]"
     )
     # The best curve ends in the upper right corner: walk down from it until the pointer is on a curve.
     for step in range(60):
@@ -373,8 +385,8 @@ def test_whatever_can_be_used_or_seen_has_a_name_for_those_who_hear_the_page(
         and not node.get("name", {}).get("value")
     ]
     assert nameless == []
-    plots = page.js("return [...document.querySelectorAll('canvas')].map(c => c.closest('[role=img]')?.ariaLabel ?? '')")
-    assert all(len(label) > 30 for label in plots)
+    plots = page.js("return [...document.querySelectorAll('canvas')].map(c => c.closest('[role=img]')?.ariaLabel)")
+    assert all(len(label or "") > 30 for label in plots)
 
 
 # ---------------------------------------------------------------------- a sweep that runs
@@ -388,7 +400,7 @@ def test_a_running_sweep_is_followed_and_canceled_without_loading_anything_again
             return {run.number: run.status for run in reader.runs()}
 
     with live(root, tmp_path / "control") as sweep:
-        page.click(".sweeps a[href='#/live']") if page.until("document.querySelector('a[href=\"#/live\"]')") else None
+        page.click(".sweeps a[href='#/live']")
         page.js("window.isSame = true")
         reports = "document.querySelector(`tr[data-run='${arguments[0]}'] td:nth-child(6)`)?.textContent"
         for number in (0, 1):

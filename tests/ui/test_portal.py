@@ -20,6 +20,7 @@ import pytest
 from ui.portal import Portal, portal
 
 import hdcore as hd
+import hdcore.ui
 from hdcore.records import Limits, SweepSpec
 from hdcore.store import Store
 from hdcore.typing import Goal
@@ -186,6 +187,22 @@ def test_no_route_answers_a_request_that_a_page_of_somebody_else_made(site: Port
         assert site.request(method, path, ("Origin", origin), *good).status == 403
     for where in ("cross-site", "same-site", "Same-Origin"):
         assert site.request(method, path, ("Sec-Fetch-Site", where), *good).status == 403
+
+
+def test_the_page_loads_its_own_files_and_says_so_in_advance(site: Portal) -> None:
+    cookie = ("Cookie", f"hdcore-{site.port}={site.token}")
+    page = site.request("GET", "/", cookie).body.decode()
+    folder = Path(hdcore.ui.__file__).parent / "static"
+    for path in folder.rglob("*.*"):
+        name = path.relative_to(folder).as_posix()
+        answer = site.request("GET", f"/static/{name}", cookie)
+        assert (answer.status, answer.body) == (200, path.read_bytes())
+        if path.suffix != ".html" and name != "density-worker.js":
+            assert f'"static/{name}"' in page, "not preloaded: the browser would find out later that it needs it"
+    assert "http:" not in page
+    assert "https:" not in page
+    for name in ("../app.py", "..%2fapp.py", "%2e%2e/app.py", "vendor", "vendor/", "/etc/passwd", "vendor/uPlot-LICENSE"):
+        assert site.request("GET", f"/static/{name}", cookie).status == 404
 
 
 def test_only_a_json_post_changes_anything(site: Portal) -> None:

@@ -5,7 +5,9 @@ export class Refused extends Error {}
 async function answer(path, options) {
   let response;
   try {
-    response = await fetch(path, { credentials: "same-origin", ...options });
+    const early = window.early; // early.js has asked already
+    window.early = undefined;
+    response = await (early?.path === path ? early.answer : fetch(path, { credentials: "same-origin", ...options }));
   } catch {
     throw new Refused("the portal does not answer; is `hdcore ui` still running?");
   }
