@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -85,6 +86,8 @@ def serve(
     )
     shown = host if not is_loopback else "127.0.0.1" if listener.family == socket.AF_INET else "[::1]"
     address = f"http://{shown}:{port}/?token="
+    # A browser that is slow to hang up at the end is no error that anybody could mend.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: "graceful shutdown" not in str(record.msg))
     server.state = app.state
     server.ready = lambda: ready(address + token, address + gate.one_time_token())
     try:

@@ -240,7 +240,7 @@ export class CurvesPlot {
     const box = inner(width, height);
     const scales = this.plot?.scales;
     const extent = scales ? { x: [scales.x.min, scales.x.max], y: [scales.y.min, scales.y.max] } : this.extent();
-    drawFrame(context, box, linearAxis("interval", extent.x), linearAxis(this.model.metric, extent.y), colours);
+    drawFrame(context, box, linearAxis("interval", extent.x, true), linearAxis(this.model.metric, extent.y), colours);
     context.save();
     clipTo(context, box);
     const most = Math.max(12, Math.floor(PICTURE_POINTS / (this.groups.rest.length + this.groups.Completed.length + 1)));

@@ -19,9 +19,10 @@ export function roundValues(low, high, most = 6) {
   return found;
 }
 
-export function linearAxis(title, [low, high], most) {
+export function linearAxis(title, [low, high], isCount = false) {
   const span = high - low || 1;
-  return { title, ticks: roundValues(low, high, most).map((value) => [(value - low) / span, number(value, 5)]) };
+  const values = roundValues(low, high, isCount ? 12 : 6).filter((value) => !isCount || Number.isInteger(value));
+  return { title, ticks: values.map((value) => [(value - low) / span, number(value, 5)]) };
 }
 
 // Grid, labels and titles; an axis is {title, ticks: [[place 0 to 1, label], ...]}.
@@ -95,7 +96,9 @@ export function short(context, label, room) {
   return `${cut}…`;
 }
 
-// Axes of a uPlot in the colours of the screen.
+const WHOLE = [1, 2, 5].flatMap((k) => Array.from({ length: 10 }, (_, power) => k * 10 ** power)).sort((a, b) => a - b);
+
+// Axes of a uPlot in the colours of the screen; the lower one counts something.
 export function uplotAxes(colours, title) {
   const axis = {
     stroke: colours.quiet,
@@ -105,5 +108,5 @@ export function uplotAxes(colours, title) {
     gap: 3,
   };
   const words = { label: title, labelSize: 18, labelGap: 0, labelFont: "12px system-ui, sans-serif" };
-  return [{ ...axis, ...words, size: 28 }, { ...axis, size: 66, values: (_, splits) => splits.map((split) => number(split, 5)) }];
+  return [{ ...axis, ...words, size: 28, incrs: WHOLE }, { ...axis, size: 66, values: (_, splits) => splits.map((split) => number(split, 5)) }];
 }

@@ -90,7 +90,7 @@ export class History {
         axes: uplotAxes(colours, "runs that ended"),
         series: [
           {},
-          { stroke: "transparent", paths: () => null, points: { show: true, size: 4, fill: colours.faded, stroke: "transparent" } },
+          { stroke: "transparent", paths: () => null, points: { show: true, size: found.ended.length < 500 ? 6 : 4, fill: colours.faded, stroke: "transparent" } },
           { stroke: colours.best, width: 2, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } },
         ],
       },
@@ -103,7 +103,7 @@ export class History {
     const found = this.points();
     const box = inner(width, height);
     const [x, y] = [[1, Math.max(2, found.ended.length)], this.range(found)];
-    drawFrame(context, box, linearAxis("runs that ended", x), linearAxis(this.model.metric, y), colours);
+    drawFrame(context, box, linearAxis("runs that ended", x, true), linearAxis(this.model.metric, y), colours);
     const px = (i) => box.left + ((i + 1 - x[0]) / (x[1] - x[0])) * box.width;
     const py = (value) => box.top + ((y[1] - value) / (y[1] - y[0])) * box.height;
     context.save();

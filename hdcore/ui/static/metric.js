@@ -92,7 +92,7 @@ export class MetricPlot {
     if (!(high > low)) [low, high] = [low - 0.5, low + 0.5];
     const room = (high - low) * 0.05;
     const [x, y] = [[this.x[0] ?? 0, Math.max(this.x[this.x.length - 1] ?? 1, (this.x[0] ?? 0) + 1)], [low - room, high + room]];
-    drawFrame(context, box, linearAxis(this.hasSteps ? "step" : "interval", x), linearAxis(this.name, y), colours);
+    drawFrame(context, box, linearAxis(this.hasSteps ? "step" : "interval", x, true), linearAxis(this.name, y), colours);
     context.save();
     clipTo(context, box);
     context.strokeStyle = colours.accent;

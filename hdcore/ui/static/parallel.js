@@ -226,7 +226,7 @@ export class Parallel {
         if (last >= 0) context.stroke();
         last = step;
         context.strokeStyle = shade(colours, this.good[i]);
-        context.globalAlpha = strength * (0.2 + 0.8 * (step / (STEPS - 1)) ** 2);
+        context.globalAlpha = strength * (0.35 + 0.65 * (step / (STEPS - 1)) ** 2);
         context.lineWidth = 1.2;
         context.beginPath();
       }
