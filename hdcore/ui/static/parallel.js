@@ -87,7 +87,7 @@ export class Parallel {
     this.good = new Float32Array(valued.length);
     this.order.forEach((i, rank) => (this.good[i] = rank / Math.max(1, valued.length - 1)));
     this.isCrowd = valued.length > CROWD;
-    if (this.isCrowd) this.crowd.setLines(this.packed((good) => 0.2 + 0.8 * good * good)); // good runs stand out
+    if (this.isCrowd) this.crowd.setLines(this.packed((good) => 0.06 + 0.94 * good ** 4)); // good runs stand out
     this.grounded = null;
     this.painted = null;
     this.brushes.setAxes(this.axes);
@@ -191,11 +191,13 @@ export class Parallel {
       context.globalAlpha = 1;
     }
     if (this.crowd.bitmap && this.count) context.drawImage(this.crowd.bitmap, 0, 0, geometry.width, HEIGHT);
+    this.drawBest(context, colours, this.tracer(context, geometry));
   }
 
-  drawLines(context, { x, y }, colours) {
+  // A function that adds the line of a run to the path.
+  tracer(context, { x, y }) {
     const width = this.axes.length;
-    const trace = (i) => {
+    return (i) => {
       let isPen = false;
       for (let j = 0; j < width; j += 1) {
         const at = this.places[i * width + j];
@@ -208,6 +210,10 @@ export class Parallel {
         isPen = true;
       }
     };
+  }
+
+  drawLines(context, geometry, colours) {
+    const trace = this.tracer(context, geometry);
     context.lineWidth = 1;
     if (this.count < this.runs.length) {
       context.strokeStyle = colours.faded;
@@ -234,6 +240,10 @@ export class Parallel {
     }
     if (last >= 0) context.stroke();
     context.globalAlpha = 1;
+    this.drawBest(context, colours, trace);
+  }
+
+  drawBest(context, colours, trace) {
     const best = this.runs.findIndex((run) => run.number === this.model.head?.best_run);
     if (best >= 0 && this.inside[best]) {
       context.strokeStyle = colours.best;
