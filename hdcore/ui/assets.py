@@ -1,4 +1,4 @@
-"""The files of the page itself, held in memory: a browser asks for thirty of them at once, and no path leads to a disk."""
+"""The files of the page itself, held in memory: a browser asks for thirty at once, and no path leads to a disk."""
 
 from __future__ import annotations
 

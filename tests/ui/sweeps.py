@@ -22,6 +22,7 @@ OPTIONS = ["adam", '"><script>window.hacked=1</script>', "sgd"]
 RUNS = 60
 INTERVALS = 20
 STOPPED_AT = 7
+CROWD = 900
 
 LIVE = """
 import os, sys, time
@@ -105,6 +106,25 @@ def _fill(store: Store, number: int) -> None:
     store.finish_run(
         number, status, reason=reason, value=values[-1], interval=count, duration_s=1.0 + number, at=at + count
     )
+
+
+def make_crowd(root: Path) -> None:
+    """Write the sweep named crowd, with more runs than are drawn one by one; its even ones reach 1, the others 0.5."""
+    limits = Limits(max_total_runs=CROWD)
+    spec = SweepSpec(
+        name="crowd", space={"x": ["uniform", [0, 1]], "y": ["uniform", [0, 1]]}, metric="score", goal=Goal.MAXIMIZE,
+        limits=limits,
+    )  # fmt: skip
+    with Store.create(root, spec, sweep_id="HD_crowd") as store:
+        store.set_sweep(RunStatus.RUNNING, None, 1.7e9)
+        with store.turn():
+            store.add_runs([(n, {"x": n / CROWD, "y": (n * 7 % CROWD) / CROWD}) for n in range(CROWD)])
+            for n in range(CROWD):
+                end = 1.0 if n % 2 == 0 else 0.5
+                store.start_run(n, 1, (), 1.7e9)
+                store.add_reports(Reports(n, 1, tuple(MetricRow("score", end * k / 5) for k in range(1, 6)), 0))
+                store.finish_run(n, RunStatus.COMPLETED, value=end, interval=5, duration_s=1.0, at=1.7e9 + n)
+        store.set_sweep(RunStatus.COMPLETED, "all runs done", 1.7e9 + 999)
 
 
 class Live:

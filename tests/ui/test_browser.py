@@ -13,6 +13,7 @@ import pytest
 from ui.chromium import Page, chromium
 from ui.portal import Portal, portal
 from ui.sweeps import (
+    CROWD,
     HOSTILE,
     INTERVALS,
     METRIC,
@@ -23,6 +24,7 @@ from ui.sweeps import (
     final,
     is_stopped,
     live,
+    make_crowd,
     make_ended,
 )
 
@@ -38,6 +40,7 @@ BEST = max(VALUED, key=VALUED.__getitem__)
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("browser") / "root"
     make_ended(root)
+    make_crowd(root)
     return root
 
 
@@ -254,6 +257,29 @@ def test_the_pointer_finds_a_curve_and_a_drag_zooms(ended: Page) -> None:
     ended.js("document.querySelector('[aria-describedby=keys-curves]').focus()")
     ended.press("0")
     ended.until(f"{axis} !== arguments[0]", zoomed)
+
+
+def test_a_crowd_is_painted_by_a_worker_and_brushed_all_the_same(page: Page, site: Portal) -> None:
+    page.open(f"http://{site.host}/#/crowd")
+    inked = (
+        "(canvas => canvas && canvas.width && canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)"
+        ".data.reduce((sum, value, i) => sum + (i % 4 === 3 && value > 20), 0) / canvas.width / canvas.height)"
+        "(document.querySelector(arguments[0]))"
+    )
+    curves, lines = ".u-over canvas.layer", ".parallel canvas"
+    page.until(f"{inked} > 0.005", curves)
+    everything = page.until(f"(share => share > 0.2 && share)({inked})", lines)
+    page.drag(strip("score"), (0.5, 0.01), (0.5, 0.2))
+    wait_for_count(page, CROWD // 2)
+    page.until(
+        "document.querySelector('[aria-describedby=keys-curves]').ariaLabel.includes(` ${arguments[0]} runs`)",
+        CROWD // 2,
+    )
+    drawing = ET.fromstring(saved(page, "Training curves", "SVG"))
+    assert len([path for path in drawing.iter() if path.tag.endswith("path")]) == CROWD // 2 + 1
+    page.click("section[aria-label='Parallel coordinates'] .bar button")
+    wait_for_count(page, CROWD)
+    page.until(f"Math.abs({inked} - arguments[1]) < 0.02", lines, everything)
 
 
 # ---------------------------------------------------------------------- a run

@@ -201,7 +201,15 @@ def test_the_page_loads_its_own_files_and_says_so_in_advance(site: Portal) -> No
             assert f'"static/{name}"' in page, "not preloaded: the browser would find out later that it needs it"
     assert "http:" not in page
     assert "https:" not in page
-    for name in ("../app.py", "..%2fapp.py", "%2e%2e/app.py", "vendor", "vendor/", "/etc/passwd", "vendor/uPlot-LICENSE"):
+    for name in (
+        "../app.py",
+        "..%2fapp.py",
+        "%2e%2e/app.py",
+        "vendor",
+        "vendor/",
+        "/etc/passwd",
+        "vendor/uPlot-LICENSE",
+    ):
         assert site.request("GET", f"/static/{name}", cookie).status == 404
 
 
