@@ -2,12 +2,12 @@
 
 export class Refused extends Error {}
 
-async function answer(path, options) {
+let { early } = window; // what early.js has asked for, to be taken once: {path, curves, source, heard, hear}
+
+async function answer(path, { asked, ...options } = {}) {
   let response;
   try {
-    const early = window.early; // early.js has asked already
-    window.early = undefined;
-    response = await (early?.path === path ? early.answer : fetch(path, { credentials: "same-origin", ...options }));
+    response = await (asked ?? fetch(path, { credentials: "same-origin", ...options }));
   } catch {
     throw new Refused("the portal does not answer; is `hdcore ui` still running?");
   }
@@ -45,7 +45,8 @@ const MOST_ASKED = 200; // runs by number in one address; for more than these al
 export async function getCurves(name, points, numbers = null) {
   if (numbers?.size === 0) return new Map();
   const only = numbers === null || numbers.size > MOST_ASKED ? "" : `&runs=${[...numbers].join(",")}`;
-  const buffer = await (await answer(`${sweepPath(name)}/curves?points=${points}${only}`)).arrayBuffer();
+  const asked = numbers === null && early?.path === sweepPath(name) ? early.curves : undefined;
+  const buffer = await (await answer(`${sweepPath(name)}/curves?points=${points}${only}`, { asked })).arrayBuffer();
   const count = new Int32Array(buffer, 0, 1)[0];
   const table = new Int32Array(buffer, 4, 2 * count);
   const curves = new Map();
@@ -66,14 +67,18 @@ export async function getCurves(name, points, numbers = null) {
 
 // Follow a sweep. `on` has head(document), runs(list), gone(document), state("live" | "lost").
 export function follow(name, on) {
-  const source = new EventSource(`${sweepPath(name)}/events`);
-  const hear = (event, f) => source.addEventListener(event, (message) => f(JSON.parse(message.data)));
-  hear("head", on.head);
-  hear("runs", on.runs);
-  hear("gone", (document) => {
-    source.close();
-    on.gone(document);
-  });
+  const begun = early?.path === sweepPath(name) ? early : null;
+  if (!begun) early?.source.close();
+  early = null;
+  const source = begun?.source ?? new EventSource(`${sweepPath(name)}/events`);
+  const hear = (event, message) => {
+    if (event === "gone") source.close();
+    on[event](JSON.parse(message.data));
+  };
+  if (begun) {
+    begun.hear = hear;
+    for (const [event, message] of begun.heard) hear(event, message);
+  } else for (const event of ["head", "runs", "gone"]) source.addEventListener(event, (message) => hear(event, message));
   source.onopen = () => on.state("live");
   source.onerror = async () => {
     on.state("lost");
@@ -84,5 +89,6 @@ export function follow(name, on) {
       on.gone({ error: error.message }); // refused: that will not change
     }
   };
+  if (source.readyState === EventSource.CLOSED) source.onerror();
   return () => source.close();
 }

@@ -32,6 +32,13 @@ export function showSweep(main, name) {
       setLink("lost");
     }
   });
+  // What stands below comes after what is on the screen at first.
+  const lower = perFrame(() =>
+    setTimeout(() => {
+      history.refresh();
+      scatter.invalidate();
+    }),
+  );
   const drawHead = perFrame(() => head.draw());
   model.listen((what) => {
     if (what === "head" || what === "runs") drawHead();
@@ -40,9 +47,8 @@ export function showSweep(main, name) {
       importance.refresh();
       parallel.refresh();
       table.invalidate();
-      history.refresh();
-      scatter.invalidate();
       curves.invalidate();
+      lower();
     } else if (what === "curves") curves.invalidate();
     else if (what === "selected") {
       table.refresh();
