@@ -238,6 +238,21 @@ def test_every_view_works_from_the_keyboard(ended: Page) -> None:
     ended.until("document.querySelector('h1').textContent === 'Sweeps'")
 
 
+def test_whoever_comes_back_from_a_run_finds_brushes_filter_and_order_again(ended: Page) -> None:
+    ended.click(".runs th:nth-child(1) button")
+    ended.drag(strip("option"), (0.5, 0.62), (0.5, 0.38))
+    wait_for_count(ended, RUNS // 3)
+    ended.type(".bar input", "layers>2")
+    chosen = [n for n in range(RUNS) if configuration(n)["option"] == sorted(OPTIONS)[1] and n % 4 > 1]
+    wait_for_count(ended, len(chosen))
+    ended.click("tr[data-run] a")
+    ended.until("document.querySelector('h1').textContent === arguments[0]", f"Run {chosen[0]}")
+    ended.press("s")
+    ended.until("document.querySelector('.runs tbody tr')")
+    wait_for_count(ended, len(chosen))
+    assert rows(ended) == chosen
+
+
 def test_the_pointer_finds_a_curve_and_a_drag_zooms(ended: Page) -> None:
     over = "document.querySelector('.u-over')"
     left, top, width = ended.js(

@@ -20,7 +20,6 @@ import pytest
 from ui.portal import Portal, portal
 
 import hdcore as hd
-import hdcore.ui
 from hdcore.records import Limits, SweepSpec
 from hdcore.store import Store
 from hdcore.typing import Goal
@@ -192,7 +191,7 @@ def test_no_route_answers_a_request_that_a_page_of_somebody_else_made(site: Port
 def test_the_page_loads_its_own_files_and_says_so_in_advance(site: Portal) -> None:
     cookie = ("Cookie", f"hdcore-{site.port}={site.token}")
     page = site.request("GET", "/", cookie).body.decode()
-    folder = Path(hdcore.ui.__file__).parent / "static"
+    folder = Path(hd.__file__).parent / "ui" / "static"
     for path in folder.rglob("*.*"):
         name = path.relative_to(folder).as_posix()
         answer = site.request("GET", f"/static/{name}", cookie)

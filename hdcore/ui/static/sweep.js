@@ -15,6 +15,8 @@ import { RunTable } from "./table.js";
 const POINTS = 120; // of a curve: more than a pixel column each shows nothing new
 const CURVES_MS = 1000;
 
+const kept = new Map(); // name -> what was chosen when a sweep was left: whoever comes back from a run finds it again
+
 export function showSweep(main, name) {
   const model = new Model(name);
   const head = new Head(model, () => post(`${sweepPath(name)}/cancel`));
@@ -22,6 +24,13 @@ export function showSweep(main, name) {
   const [history, importance, scatter] = [new History(model), new Importance(model), new Scatter(model)];
   const pair = el("div", { class: "pair" }, history.node, importance.node);
   replace(main, head.node, curves.node, parallel.node, table.node, scatter.node, pair);
+
+  const before = kept.get(name);
+  if (before) {
+    parallel.brushes.ranges = before.ranges;
+    table.search.value = before.filter;
+    Object.assign(table, before.sorting);
+  }
 
   let isAsked = false; // all curves at first, then those of runs that have reported since
   const fetchCurves = pacedBy(CURVES_MS, async () => {
@@ -77,6 +86,8 @@ export function showSweep(main, name) {
       Escape: () => parallel.forget(),
     },
     leave() {
+      const { order, isSorted } = table;
+      kept.set(name, { ranges: parallel.brushes.ranges, filter: table.search.value, sorting: { order, isSorted } });
       stop();
       window.removeEventListener("themechange", repaint);
       for (const view of views) view.close();
