@@ -95,6 +95,9 @@ def test_curves_come_packed_and_thinned(site: Portal) -> None:
         points = site.get(f"/api/sweeps/one/runs/{number}/metrics").json["score"]
         assert whole[number][0] == [k for k, _, _ in points]
         assert whole[number][1] == pytest.approx([value for _, _, value in points], rel=1e-6)
+    assert unpacked(site.get("/api/sweeps/one/curves?runs=2,0,99").body) == {2: whole[2], 0: whole[0]}
+    for numbers in ("", "x", "1,", "-1", "1,2.5", "9" * 40):
+        assert site.get(f"/api/sweeps/one/curves?runs={numbers}").status == 400
     thin = unpacked(site.get("/api/sweeps/one/curves?points=4").body)
     assert all({1.0, whole[number][0][-1]} <= set(thin[number][0]) <= set(whole[number][0]) for number in thin)
 
