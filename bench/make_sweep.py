@@ -1,6 +1,8 @@
 """Make a stored sweep of any size, for looking at it in the portal and for timing what reads it.
 
-python bench/make_sweep.py ROOT [--runs 10000] [--intervals 100] [--name large]
+python bench/make_sweep.py ROOT [--runs 10000] [--intervals 100] [--name large] [--more 0]
+
+With ``--more N`` it has not ended: `hdcore resume` goes on with N runs that report at a steady pace.
 """
 
 from __future__ import annotations
@@ -26,6 +28,12 @@ SPACE: dict[str, Any] = {
     "decay": ["loguniform", [-14, -3]],
     "warmup": ["randint", [20]],
 }
+SCRIPT = """import os, time
+with open(os.environ["HDCORE_REPORT"], "a", buffering=1) as reports:
+    for k in range(100):
+        reports.write('{"name": "accuracy", "value": %f}\\n' % (0.9 - 0.8 * 0.93**k))
+        time.sleep(0.02)
+"""
 POLICY = {"name": "MedianStopping", "properties": {"evaluation_interval": 1, "delay_evaluation": 5}}
 
 
@@ -35,16 +43,20 @@ def quality(configuration: dict[str, Any]) -> float:
     return 0.95 + bonus - lr - abs(configuration["units"] - 200) / 4000 - (configuration["dropout"] - 0.3) ** 2
 
 
-def make(root: Path, name: str, n_runs: int, n_intervals: int) -> Path:
+def make(root: Path, name: str, n_runs: int, n_intervals: int, more: int = 0) -> Path:
     """Write the sweep and return its folder."""
     from hdcore.sampling import sample
 
     rng = random.Random(0)
     space = SearchSpace(SPACE)
     columns = sample(space, n_runs, seed=7)
+    code = root / "code"
+    code.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (code / "report.py").write_text(SCRIPT)
     spec = SweepSpec(
-        name=name, space=SPACE, metric="accuracy", goal=Goal.MAXIMIZE, policy=POLICY, seed=7,
-        limits=Limits(max_total_runs=n_runs, max_concurrent_runs=8),
+        name=name, space=SPACE, metric="accuracy", goal=Goal.MAXIMIZE, policy=None if more else POLICY, seed=7,
+        limits=Limits(max_total_runs=n_runs + more, max_concurrent_runs=8), command="python -S report.py",
+        code=str(code),
     )  # fmt: skip
     with Store.create(root, spec, sweep_id="HD_made") as store:
         store.set_sweep(RunStatus.RUNNING, None, 1.8e9)
@@ -55,7 +67,8 @@ def make(root: Path, name: str, n_runs: int, n_intervals: int) -> Path:
                 store.add_runs(list(zip(batch, rows, strict=True)))
                 for number, row in zip(batch, rows, strict=True):
                     _fill(store, number, quality(row), n_intervals, rng)
-        store.set_sweep(RunStatus.COMPLETED, "all runs done", 1.8e9 + n_runs)
+        if not more:
+            store.set_sweep(RunStatus.COMPLETED, "all runs done", 1.8e9 + n_runs)
     return root / "sweeps" / name
 
 
@@ -86,5 +99,6 @@ if __name__ == "__main__":
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--intervals", type=int, default=100)
     parser.add_argument("--name", default="large")
+    parser.add_argument("--more", type=int, default=0)
     arguments = parser.parse_args()
-    print(make(arguments.root, arguments.name, arguments.runs, arguments.intervals))
+    print(make(arguments.root, arguments.name, arguments.runs, arguments.intervals, arguments.more))

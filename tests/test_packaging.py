@@ -40,6 +40,8 @@ def test_a_wheel_built_from_the_sdist_runs_in_a_fresh_environment(tmp_path: Path
         assert f"hdcore/standins/{standin}/__init__.py" in names
     stand_in = source / "hdcore" / "standins_mlflow"
     assert {str(path.relative_to(source)) for path in stand_in.rglob("*") if path.is_file()} <= set(names)
+    page = source / "hdcore" / "ui" / "static"
+    assert {str(path.relative_to(source)) for path in page.rglob("*") if path.is_file()} <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "bench/", "ext/"))]
 
     run(python, "-m", "pip", "install", "-q", wheel, cwd=tmp_path)

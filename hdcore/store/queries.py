@@ -243,6 +243,30 @@ def read_all_curves(connection: sqlite3.Connection, primary: str) -> dict[int, a
     return curves
 
 
+def read_curves_of(connection: sqlite3.Connection, primary: str, numbers: Sequence[int]) -> dict[int, array[float]]:
+    """Return the reports of the primary metric of some runs, living ones too; nothing for those without any."""
+    found = connection.execute("SELECT id FROM name WHERE name = ?", (primary,)).fetchone()
+    if found is None:
+        return {}
+    has_pieces = connection.execute("PRAGMA user_version").fetchone()[0] >= 2
+    curves: dict[int, array[float]] = {}
+    for number in numbers:
+        values = array("d")
+        if has_pieces:
+            for (data,) in connection.execute(
+                "SELECT reports FROM curve WHERE name = ? AND run = ? ORDER BY piece", (found[0], number)
+            ):
+                values.extend(unpack(data))
+        rows = connection.execute(
+            "SELECT value, flag FROM metric WHERE name = ? AND run = ? AND interval > ? ORDER BY interval",
+            (found[0], number, len(values)),
+        )
+        values.extend(value if flag == 0 else _restore(value, flag) for value, flag in rows)
+        if values:
+            curves[number] = values
+    return curves
+
+
 def _restore(value: object, flag: object) -> float:
     if type(flag) is int and 0 < flag < len(_FLAGS) and value is None:
         return _FLAGS[flag].restore(None)

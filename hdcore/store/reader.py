@@ -135,16 +135,20 @@ class StoreReader:
         with translated(self.folder.name):
             return queries.read_notes(self._connection, number)
 
-    def curves(self, *, living: bool = False) -> dict[int, array[float]]:
+    def curves(self, *, living: bool = False, of: Sequence[int] | None = None) -> dict[int, array[float]]:
         """Return the reports of the primary metric of each ended run, NaN and infinities as they were reported.
 
         Parameters
         ----------
         living : bool, default False
             Those of runs in flight too.
+        of : sequence of int, optional
+            These runs alone, whether they have ended or not.
         """
         read = queries.read_all_curves if living else queries.read_curves
         with translated(self.folder.name):
+            if of is not None:
+                return queries.read_curves_of(self._connection, self._metric(), of)
             return read(self._connection, self._metric())
 
     def parents(self) -> list[Parent]:

@@ -10,16 +10,15 @@ from typing import Any
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
-from starlette.staticfiles import StaticFiles
 
 from hdcore.errors import HdcoreError, InputError, RefusedError
 from hdcore.explain import explain
 from hdcore.store import StoreReader, run_folder
 from hdcore.ui import events, files, queries
+from hdcore.ui.assets import asset_routes
 
-_STATIC = Path(__file__).parent / "static"
 _IMAGES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp"}
 _TEXTS = (".log", ".txt", ".json", ".jsonl", ".csv", ".tsv", ".yml", ".yaml", ".md", ".toml", ".py")
 
@@ -27,7 +26,7 @@ _TEXTS = (".log", ".txt", ".json", ".jsonl", ".csv", ".tsv", ".yml", ".yaml", ".
 def make_app(root: Path) -> Starlette:
     """Make the application for the sweeps under `root`; `Gate` has to stand before it."""
     routes = [
-        Route("/", _page, methods=["GET"]),
+        *asset_routes(),
         Route("/api/sweeps", _answer(root, _sweeps), methods=["GET"]),
         Route("/api/sweeps/{name}", _answer(root, _sweep), methods=["GET"]),
         Route("/api/sweeps/{name}/curves", _answer(root, _curves), methods=["GET"]),
@@ -40,13 +39,7 @@ def make_app(root: Path) -> Starlette:
         Route("/api/sweeps/{name}/runs/{number:int}/files/{file:path}", _answer(root, _file), methods=["GET"]),
         Route("/api/sweeps/{name}/runs/{number:int}/cancel", _cancel(root), methods=["POST"]),
     ]
-    app = Starlette(routes=routes)
-    app.mount("/static", StaticFiles(directory=_STATIC))
-    return app
-
-
-async def _page(request: Request) -> Response:
-    return FileResponse(_STATIC / "index.html", media_type="text/html; charset=utf-8")
+    return Starlette(routes=routes)
 
 
 def _answer(root: Path, work: Callable[[Path, Request], Response]) -> Callable[[Request], Response]:
@@ -71,9 +64,11 @@ def _sweep(root: Path, request: Request) -> Response:
 
 
 def _curves(root: Path, request: Request) -> Response:
+    """Curves of all runs, or, of a sweep under way, of those that a page knows to have changed."""
     most = _whole(request, "points", queries.MOST_POINTS, least=2)
+    numbers = _numbers(request, "runs")
     with StoreReader.open(queries.folder_of(root, request.path_params["name"])) as reader:
-        return Response(queries.curves(reader, most), media_type="application/octet-stream")
+        return Response(queries.curves(reader, most, numbers), media_type="application/octet-stream")
 
 
 def _importance(root: Path, request: Request) -> Response:
@@ -125,7 +120,7 @@ def _events(root: Path) -> Callable[[Request], Any]:
             folder = queries.folder_of(root, request.path_params["name"])
         except HdcoreError as error:
             return _refusal(error)
-        return StreamingResponse(events.events(folder), media_type="text/event-stream")
+        return StreamingResponse(events.events(folder, request.app.state.ending), media_type="text/event-stream")
 
     return endpoint
 
@@ -160,6 +155,17 @@ def _whole(request: Request, name: str, default: int, least: int = 0) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 16) or int(text) < least:
         raise InputError(f"{name} has to be a whole number, {least} or more", field=name)
     return int(text)
+
+
+def _numbers(request: Request, name: str) -> list[int] | None:
+    """Whole numbers with commas between them; None if the request does not say any."""
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    parts = text.split(",")
+    if not all(part.isascii() and part.isdecimal() and len(part) < 16 for part in parts):
+        raise InputError(f"{name} has to be whole numbers with commas between them", field=name)
+    return [int(part) for part in parts]
 
 
 def _json(document: Any, status: int = 200) -> Response:

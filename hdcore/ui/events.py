@@ -25,15 +25,15 @@ _KEEP_ALIVE_S = 15.0
 _encode = msgspec.json.Encoder().encode
 
 
-async def events(folder: Path) -> AsyncIterator[bytes]:
-    """Yield the events of one sweep until the client goes away.
+async def events(folder: Path, ending: anyio.Event) -> AsyncIterator[bytes]:
+    """Yield the events of one sweep until the client goes away or the server is `ending`.
 
     First a ``head`` and a ``runs`` with all runs, then each again when something changed, ``runs`` with the changed
     ones. ``gone`` is the last one, when the sweep cannot be read any more.
     """
     watch = _Watch(folder)
     silent_s = 0.0
-    while True:
+    while not ending.is_set():
         try:
             found = await anyio.to_thread.run_sync(watch.changes)
         except HdcoreError as error:
@@ -45,7 +45,8 @@ async def events(folder: Path) -> AsyncIterator[bytes]:
         if silent_s >= _KEEP_ALIVE_S:
             silent_s = 0.0
             yield b": still here\n\n"
-        await anyio.sleep(watch.patience_s)
+        with anyio.move_on_after(watch.patience_s):
+            await ending.wait()
 
 
 class _Watch:
@@ -77,7 +78,7 @@ class _Watch:
             encoded = _encode(run)
             if self._runs.get(run["number"]) != encoded:
                 self._runs[run["number"]] = encoded
-                changed.append(run)
+                changed.append(msgspec.Raw(encoded))
         if changed or is_first:
             found.append(("runs", changed))
         return found

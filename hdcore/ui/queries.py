@@ -91,24 +91,26 @@ def run_page(reader: StoreReader, number: int) -> dict[str, Any]:
     return entry
 
 
-def curves(reader: StoreReader, most: int) -> bytes:
-    """Return the curves of the primary metric of all runs, packed for a browser's typed arrays.
+def curves(reader: StoreReader, most: int, numbers: Sequence[int] | None = None) -> bytes:
+    """Return the curves of the primary metric of all runs, or of some, packed for a browser's typed arrays.
 
     Little-endian: the number of runs (int32), number and length of each (int32 pairs), all intervals, all values
     (float32; NaN: not finite). A longer curve is thinned: lowest and highest of each of equal pieces.
     """
-    found = reader.curves(living=True)
+    found = reader.curves(living=True, of=numbers)
     heads, xs, ys = array("i", [len(found)]), array("f"), array("f")
+    counted = array("f", range(1, 1 + min(most, max(map(len, found.values()), default=0))))
     for number, values in found.items():
         if len(values) <= most:
-            kept: Sequence[int] = range(1, len(values) + 1)
+            xs.extend(counted[: len(values)])
             ys.extend(array("f", values))
+            heads.extend((number, len(values)))
         else:
             ends = {1, len(values)} | extremes(values, -(-len(values) // max(1, (most - 2) // 2)))
             kept = sorted(ends)
+            xs.extend(kept)
             ys.extend(values[interval - 1] for interval in kept)
-        heads.extend((number, len(kept)))
-        xs.extend(kept)
+            heads.extend((number, len(kept)))
     return heads.tobytes() + xs.tobytes() + ys.tobytes()
 
 

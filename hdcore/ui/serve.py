@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 try:
+    import anyio
     import uvicorn
+    from starlette.datastructures import State
 
     from hdcore.ui.app import make_app
 except ModuleNotFoundError as missing:
@@ -65,7 +69,8 @@ def serve(
     port = listener.getsockname()[1]
     token = _token(root)
     names = _LOOPBACK if is_loopback else (*_LOOPBACK, host, socket.gethostname(), socket.getfqdn())
-    gate = Gate(make_app(root), token, port, names)
+    app = make_app(root)
+    gate = Gate(app, token, port, names)
     server = _Server(
         uvicorn.Config(
             gate,
@@ -82,7 +87,12 @@ def serve(
     )
     shown = host if not is_loopback else "127.0.0.1" if listener.family == socket.AF_INET else "[::1]"
     address = f"http://{shown}:{port}/?token="
+    # A browser that is slow to hang up at the end is no error that anybody could mend.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: "graceful shutdown" not in str(record.msg))
+    server.state = app.state
     server.ready = lambda: ready(address + token, address + gate.one_time_token())
+    # Threads that read a large sweep must not hold up the loop, which answers thirty small requests at the same time.
+    sys.setswitchinterval(0.0005)
     try:
         server.run(sockets=[listener])
     finally:
@@ -90,13 +100,19 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """Says when it answers."""
+    """Says when it answers, and tells those who follow a sweep when it ends."""
 
     ready: Callable[[], None]
+    state: State
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.state.ending = anyio.Event()
         await super().startup(sockets)
         self.ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.state.ending.set()
+        await super().shutdown(sockets)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from ui.portal import Portal, portal
 
@@ -95,6 +96,9 @@ def test_curves_come_packed_and_thinned(site: Portal) -> None:
         points = site.get(f"/api/sweeps/one/runs/{number}/metrics").json["score"]
         assert whole[number][0] == [k for k, _, _ in points]
         assert whole[number][1] == pytest.approx([value for _, _, value in points], rel=1e-6)
+    assert unpacked(site.get("/api/sweeps/one/curves?runs=2,0,99").body) == {2: whole[2], 0: whole[0]}
+    for numbers in ("", "x", "1,", "-1", "1,2.5", "9" * 40):
+        assert site.get(f"/api/sweeps/one/curves?runs={numbers}").status == 400
     thin = unpacked(site.get("/api/sweeps/one/curves?points=4").body)
     assert all({1.0, whole[number][0][-1]} <= set(thin[number][0]) <= set(whole[number][0]) for number in thin)
 
@@ -195,6 +199,30 @@ def test_no_route_answers_a_request_that_a_page_of_somebody_else_made(site: Port
         assert site.request(method, path, ("Sec-Fetch-Site", where), *good).status == 403
 
 
+def test_the_page_loads_its_own_files_and_says_so_in_advance(site: Portal) -> None:
+    cookie = ("Cookie", f"hdcore-{site.port}={site.token}")
+    page = site.request("GET", "/", cookie).body.decode()
+    folder = Path(hd.__file__).parent / "ui" / "static"
+    for path in folder.rglob("*.*"):
+        name = path.relative_to(folder).as_posix()
+        answer = site.request("GET", f"/static/{name}", cookie)
+        assert (answer.status, answer.body) == (200, path.read_bytes())
+        if path.suffix != ".html" and name != "density-worker.js":
+            assert f'"static/{name}"' in page, "not preloaded: the browser would find out later that it needs it"
+    assert "http:" not in page
+    assert "https:" not in page
+    for name in (
+        "../app.py",
+        "..%2fapp.py",
+        "%2e%2e/app.py",
+        "vendor",
+        "vendor/",
+        "/etc/passwd",
+        "vendor/uPlot-LICENSE",
+    ):
+        assert site.request("GET", f"/static/{name}", cookie).status == 404
+
+
 def test_only_a_json_post_changes_anything(site: Portal) -> None:
     path = "/api/sweeps/one/cancel"
     assert site.get(path).status == 405
@@ -286,7 +314,7 @@ def test_who_follows_a_sweep_without_runs_is_told_that_there_are_none(tmp_path: 
     spec = SweepSpec(name="new", space={}, metric="score", goal=Goal.MAXIMIZE, limits=Limits(max_total_runs=2))
 
     async def first_events(folder: Path) -> list[bytes]:
-        following = events(folder)
+        following = events(folder, anyio.Event())
         return [await anext(following), await anext(following)]
 
     with Store.create(tmp_path / "root", spec, sweep_id="HD_new") as store:

@@ -1,27 +1,26 @@
-// The page: which view stands in it, and what happens to errors. Views are functions (main, ...) -> clean-up function.
+// The page: which view stands in it, its keys, and what happens to errors. A view is a function (main, ...) that returns
+// {leave(), keys: {key: f}}.
 
-import { el, replace } from "./dom.js";
+import { showHelp } from "./dialog.js";
+import { el, replace, say } from "./dom.js";
 import { showList } from "./list.js";
+import { setLink } from "./link.js";
+import { themeChanged } from "./palette.js";
 import { showRun } from "./run.js";
 import { showSweep } from "./sweep.js";
 
 const main = document.getElementById("main");
 const crumbs = document.getElementById("crumbs");
-const link = document.getElementById("link");
-let leave = () => {};
-
-export function setLink(state) {
-  link.textContent = state === "lost" ? "connection lost, trying again" : "";
-  link.className = state;
-}
-
-export function fail(error) {
-  replace(main, el("p", { class: "error", role: "alert" }, error.message));
-}
+let view = { leave() {}, keys: {} };
 
 function route() {
-  const parts = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
-  leave();
+  let parts;
+  try {
+    parts = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
+  } catch {
+    parts = []; // not one of our addresses
+  }
+  view.leave();
   setLink("");
   replace(main);
   const [name, number] = parts;
@@ -31,25 +30,41 @@ function route() {
     number ? el("span", {}, `run ${number}`) : null,
   );
   document.title = [number && `run ${number}`, name, "hdcore"].filter(Boolean).join(" · ");
-  if (number) leave = showRun(main, name, Number(number));
-  else if (name) leave = showSweep(main, name);
-  else leave = showList(main);
+  if (number) view = showRun(main, name, Number(number));
+  else if (name) view = showSweep(main, name);
+  else view = showList(main);
   main.focus({ preventScroll: true });
+  window.scrollTo(0, 0);
 }
 
-window.addEventListener("hashchange", route);
-document.getElementById("theme").addEventListener("click", () => {
+function changeTheme() {
   const root = document.documentElement;
-  const isDark = root.dataset.theme
-    ? root.dataset.theme === "dark"
-    : matchMedia("(prefers-color-scheme: dark)").matches;
+  const isDark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = isDark ? "light" : "dark";
   try {
     localStorage.setItem("theme", root.dataset.theme);
   } catch {
     // storage is switched off: the choice lasts as long as the page
   }
-  window.dispatchEvent(new Event("themechange"));
+  themeChanged();
+}
+
+const KEYS = {
+  "?": showHelp,
+  t: changeTheme,
+  l: () => (location.hash = "#/"),
+};
+
+window.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (event.target.closest("input, select, textarea, dialog")) return;
+  const f = view.keys[event.key] ?? KEYS[event.key];
+  if (!f) return;
+  event.preventDefault();
+  f();
 });
-window.addEventListener("unhandledrejection", (event) => fail(event.reason));
+window.addEventListener("hashchange", route);
+document.getElementById("theme").addEventListener("click", changeTheme);
+document.getElementById("help").addEventListener("click", showHelp);
+window.addEventListener("unhandledrejection", (event) => say(document.getElementById("link"), String(event.reason?.message ?? event.reason)));
 route();

@@ -38,8 +38,10 @@ export function bytes(value) {
   return `${value.toPrecision(3)} ${units[at]}`;
 }
 
+const CLOCK = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" }); // slow to make
+
 export function clock(iso) {
-  return iso ? new Date(iso).toLocaleString() : "–";
+  return iso ? CLOCK.format(new Date(iso)) : "–";
 }
 
 // {a: {b: 1}, c: 2} -> {"a.b": 1, "c": 2}: nested choices become columns of their own

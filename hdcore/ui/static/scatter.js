@@ -1,147 +1,210 @@
 // Two quantities of the runs against each other, with a third as colour.
 
-import { colour, el, fit, perFrame, replace } from "./dom.js";
+import { el, fit, perFrame, replace, say } from "./dom.js";
 import { number, text } from "./format.js";
+import { dot, drawFrame, inner } from "./frame.js";
 import { place, ticks } from "./model.js";
-import { shadeOf } from "./parallel.js";
+import { screenColours, STEPS } from "./palette.js";
 import { plotMenu } from "./save.js";
+import { Tip } from "./tip.js";
 
 const HEIGHT = 300;
-const ROOM = { left: 64, right: 16, top: 12, bottom: 40 };
 const VALUE = "\0value"; // no parameter has this name
+const MANY = 2000; // dots: smaller ones then
 
 export class Scatter {
+  pictureHeight = 420;
+
   constructor(model) {
     this.model = model;
-    this.canvas = el("canvas", { role: "img", "aria-label": "Scatter plot of the runs" });
-    this.canvas.addEventListener("pointermove", (event) => this.point(event));
-    this.canvas.addEventListener("click", () => {
-      if (this.near) location.hash = `#/${encodeURIComponent(model.name)}/${this.near.number}`;
+    this.tip = new Tip(model);
+    this.canvas = el("canvas", {
+      role: "img",
+      tabindex: 0,
+      onpointermove: (event) => this.point(event),
+      onpointerleave: () => this.mark(null),
+      onclick: () => this.open(),
+      onkeydown: (event) => this.key(event),
     });
-    this.box = el("div", { class: "plot" }, this.canvas);
-    this.say = el("span", { class: "quiet" });
-    const select = (label) =>
-      el("select", {
-        "aria-label": label,
-        onchange: (event) => {
-          event.target.dataset.chosen = event.target.value;
-          this.work();
-        },
-      });
-    this.chooseX = select("Horizontal axis");
-    this.chooseY = select("Vertical axis");
+    this.box = el("div", { class: "plot over" }, this.canvas, this.tip.node);
+    this.heard = el("span", { class: "unseen", "aria-live": "polite" });
+    const select = (label) => el("select", { "aria-label": label, onchange: (event) => this.chosen(event.target) });
+    [this.chooseY, this.chooseX, this.chooseColour] = ["Vertical axis", "Horizontal axis", "Colour"].map(select);
     this.node = el(
       "section",
-      { class: "panel" },
-      el("div", { class: "bar" }, el("h2", {}, "Scatter"), this.chooseY, "over", this.chooseX, this.say, plotMenu("scatter", () => this.canvas)),
+      { class: "panel", "aria-label": "Scatter" },
+      el(
+        "div",
+        { class: "bar" },
+        el("h2", {}, "Scatter"),
+        el("span", { class: "choices" }, this.chooseY, " over ", this.chooseX, " coloured by ", this.chooseColour),
+        this.heard,
+        plotMenu(this),
+      ),
       this.box,
     );
     this.refresh = perFrame(() => this.work());
-    this.resize = new ResizeObserver(() => this.refresh());
+    this.resize = new ResizeObserver(this.refresh);
     this.resize.observe(this.box);
+  }
+
+  title() {
+    return `${this.model.name}: ${this.names().slice(0, 2).join(" over ")}`;
+  }
+
+  describe() {
+    const [y, x, colour] = this.names();
+    return `Scatter plot of ${this.dots?.length ?? 0} runs: ${y} over ${x}, coloured by ${colour}. The table of runs has the values.`;
   }
 
   close() {
     this.resize.disconnect();
   }
 
+  names() {
+    return [this.chooseY, this.chooseX, this.chooseColour].map(({ value }) => (value === VALUE ? this.model.metric : value));
+  }
+
+  chosen(choice) {
+    choice.dataset.chosen = choice.value;
+    this.work();
+  }
+
   fill(choice, wanted) {
     const names = [...this.model.parameters.map((parameter) => parameter.name), VALUE];
-    const key = names.join("\n");
+    const key = [...names, this.model.metric].join("\n");
     if (choice.dataset.names === key) return;
     const before = choice.dataset.chosen; // by the user
     choice.dataset.names = key;
-    const metric = this.model.head?.primary_metric ?? "value";
-    replace(choice, names.map((name) => el("option", { value: name }, name === VALUE ? metric : name)));
+    replace(choice, names.map((name) => el("option", { value: name }, name === VALUE ? this.model.metric : name)));
     choice.value = names.includes(before) ? before : wanted;
   }
 
   axis(name) {
     if (name !== VALUE) return this.model.parameters.find((parameter) => parameter.name === name);
-    const values = this.runs.map((run) => run.value).sort((a, b) => a - b);
-    return { name: VALUE, scale: "linear", low: values[0], high: values[values.length - 1] };
+    let [low, high] = [Infinity, -Infinity];
+    for (const { value } of this.runs) {
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+    return { name: VALUE, scale: "linear", low, high };
+  }
+
+  // The runs are others, not only which of them the brushes leave.
+  invalidate() {
+    this.placed = null;
+    this.refresh();
   }
 
   work() {
-    const first = this.model.parameters[0]?.name ?? VALUE;
-    this.fill(this.chooseX, first);
+    this.fill(this.chooseX, this.model.parameters[0]?.name ?? VALUE);
     this.fill(this.chooseY, VALUE);
-    const context = fit(this.canvas, this.box.clientWidth, HEIGHT);
-    this.runs = this.model.list.filter((run) => run.value !== null && this.model.isShown(run.number));
-    this.dots = [];
-    if (!this.runs.length) return;
-    const [ax, ay] = [this.axis(this.chooseX.value), this.axis(this.chooseY.value)];
+    this.fill(this.chooseColour, VALUE);
+    const { model } = this;
+    const width = this.box.clientWidth;
+    const key = [width, ...[this.chooseY, this.chooseX, this.chooseColour].map(({ value }) => value)].join("\n");
+    if (this.placed?.key !== key) {
+      this.runs = model.list.filter((run) => run.value !== null);
+      this.placed = { key, dots: this.layOut(width, HEIGHT) };
+    }
+    const shown = model.mask === null ? this.placed.dots : this.placed.dots.filter(({ run }) => model.isShown(run));
+    const stride = model.isMoving ? Math.ceil(shown.length / MANY) : 1;
+    this.dots = stride > 1 ? shown.filter((_, i) => i % stride === 0) : shown;
+    if (!model.isMoving) this.canvas.setAttribute("aria-label", this.describe());
+    this.drawAll(fit(this.canvas, width, HEIGHT), width, HEIGHT, screenColours());
+  }
+
+  // Where the dots of all runs are: [{run, x, y, good}, ...].
+  layOut(width, height) {
+    if (!this.runs?.length) return [];
+    const box = inner(width, height);
+    const [ay, ax, colour] = [this.chooseY, this.chooseX, this.chooseColour].map(({ value }) => this.axis(value));
     const at = (axis, run) => place(axis, axis.name === VALUE ? run.value : run.flat[axis.name]);
-    const wide = this.box.clientWidth - ROOM.left - ROOM.right;
-    const tall = HEIGHT - ROOM.top - ROOM.bottom;
-    this.frame(context, ax, ay, wide, tall);
-    const byValue = [...this.runs].sort((a, b) => (a.value - b.value) * this.model.sign);
-    byValue.forEach((run, rank) => {
-      const [px, py] = [at(ax, run), at(ay, run)];
-      if (px === null || py === null) return;
-      // Options are spread out a little, always the same for a run, so that dots do not hide each other.
-      const jitter = (axis, salt) =>
-        axis.scale === "category" ? ((((run.number + 1) * salt) % 97) / 97 - 0.5) * (0.6 / axis.values.length) : 0;
-      const dot = {
-        run,
-        x: ROOM.left + (px + jitter(ax, 41)) * wide,
-        y: ROOM.top + (1 - py - jitter(ay, 53)) * tall,
-      };
-      this.dots.push(dot);
-      context.fillStyle = shadeOf(rank / Math.max(1, byValue.length - 1));
-      context.globalAlpha = byValue.length > 2000 ? 0.5 : 0.85;
+    // Options are spread out a little, always the same for a run, so that dots do not hide each other.
+    const jitter = (axis, run, salt) =>
+      axis.scale === "category" ? ((((run.number + 1) * salt) % 97) / 97 - 0.5) * (0.6 / axis.values.length) : 0;
+    const dots = [];
+    for (const run of this.runs) {
+      const [px, py, tone] = [at(ax, run), at(ay, run), at(colour, run)];
+      if (px === null || py === null || tone === null) continue;
+      const good = colour.name === VALUE && this.model.sign < 0 ? 1 - tone : tone;
+      dots.push({ run, good, x: box.left + (px + jitter(ax, run, 41)) * box.width, y: box.top + (1 - py - jitter(ay, run, 53)) * box.height });
+    }
+    return dots;
+  }
+
+  drawAll(context, width, height, colours, dots = this.dots) {
+    if (!dots.length) return;
+    const label = (axis, value) => (axis.scale === "category" ? text(value) : number(value, 3));
+    const [ay, ax] = [this.chooseY, this.chooseX].map(({ value }) => {
+      const axis = this.axis(value);
+      const title = value === VALUE ? this.model.metric : axis.name;
+      return { title, ticks: ticks(axis).map(([at, tick]) => [at, label(axis, tick)]) };
+    });
+    drawFrame(context, inner(width, height), ax, ay, colours);
+    // One path a shade, the best ones last and so on top.
+    const shades = Array.from({ length: STEPS }, () => []);
+    for (const one of dots) shades[Math.max(0, Math.min(STEPS - 1, Math.floor(one.good * STEPS)))].push(one);
+    const isMany = dots.length > MANY;
+    context.globalAlpha = isMany ? 0.6 : 0.85;
+    shades.forEach((some, i) => {
+      context.fillStyle = colours.shades[i];
+      if (isMany) {
+        for (const { x, y } of some) context.fillRect(x - 1.5, y - 1.5, 3, 3);
+        return;
+      }
       context.beginPath();
-      context.arc(dot.x, dot.y, run.number === this.model.head?.best_run ? 6 : byValue.length > 2000 ? 2 : 3.5, 0, 7);
+      for (const { x, y } of some) dot(context, x, y, 3.5);
       context.fill();
     });
     context.globalAlpha = 1;
+    const best = dots.find(({ run }) => run.number === this.model.head?.best_run);
+    for (const [one, radius, fill] of [[best, 6, colours.best], [this.near, 5, colours.text]]) {
+      if (!one || !dots.includes(one)) continue;
+      context.fillStyle = fill;
+      context.beginPath();
+      dot(context, one.x, one.y, radius);
+      context.fill();
+    }
   }
 
-  frame(context, ax, ay, wide, tall) {
-    const name = (axis) => (axis.name === VALUE ? this.model.head.primary_metric : axis.name);
-    const label = (axis, value) => (axis.scale === "category" ? text(value) : number(value, 3));
-    context.font = "12px system-ui, sans-serif";
-    context.strokeStyle = colour("line");
-    context.fillStyle = colour("quiet");
-    context.textAlign = "center";
-    context.textBaseline = "top";
-    for (const [at, value] of ticks(ax)) {
-      const x = ROOM.left + at * wide;
-      context.beginPath();
-      context.moveTo(x, ROOM.top);
-      context.lineTo(x, ROOM.top + tall);
-      context.stroke();
-      context.fillText(label(ax, value), x, ROOM.top + tall + 5);
-    }
-    context.textAlign = "right";
-    context.textBaseline = "middle";
-    for (const [at, value] of ticks(ay)) {
-      const y = ROOM.top + (1 - at) * tall;
-      context.beginPath();
-      context.moveTo(ROOM.left, y);
-      context.lineTo(ROOM.left + wide, y);
-      context.stroke();
-      context.fillText(label(ay, value).slice(0, 9), ROOM.left - 6, y);
-    }
-    context.fillStyle = colour("text");
-    context.textAlign = "center";
-    context.fillText(name(ax), ROOM.left + wide / 2, HEIGHT - 9);
-    context.save();
-    context.translate(10, ROOM.top + tall / 2);
-    context.rotate(-Math.PI / 2);
-    context.fillText(name(ay), 0, 0);
-    context.restore();
+  paint(context, width, height, colours) {
+    this.drawAll(context, width, height, colours, this.layOut(width, height).filter(({ run }) => this.model.isShown(run)));
   }
 
   point(event) {
     const box = this.canvas.getBoundingClientRect();
-    let nearest = 12;
-    this.near = null;
-    for (const { run, x, y } of this.dots ?? []) {
-      const distance = Math.hypot(event.clientX - box.left - x, event.clientY - box.top - y);
-      if (distance < nearest) [nearest, this.near] = [distance, run];
+    const [left, top] = [event.clientX - box.left, event.clientY - box.top];
+    let [nearest, found] = [12, null];
+    for (const one of this.dots ?? []) {
+      const distance = Math.hypot(left - one.x, top - one.y);
+      if (distance < nearest) [nearest, found] = [distance, one];
     }
-    this.canvas.style.cursor = this.near ? "pointer" : "";
-    this.say.textContent = this.near ? `run ${this.near.number}: ${number(this.near.value, 6)}` : "";
+    this.mark(found);
+  }
+
+  mark(found) {
+    this.canvas.style.cursor = found ? "pointer" : "";
+    this.tip.show(found?.x, found?.y, this.box.clientWidth, found?.run, `${this.model.metric} ${number(found?.run.value, 6)}`);
+    if (this.near?.run === found?.run) return;
+    this.near = found;
+    this.drawAll(fit(this.canvas, this.box.clientWidth, HEIGHT), this.box.clientWidth, HEIGHT, screenColours());
+  }
+
+  open() {
+    if (this.near) location.hash = `#/${encodeURIComponent(this.model.name)}/${this.near.run.number}`;
+  }
+
+  key(event) {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (step && this.dots?.length) {
+      const across = [...this.dots].sort((a, b) => a.x - b.x || a.run.number - b.run.number);
+      const at = across.findIndex(({ run }) => run === this.near?.run);
+      this.mark(across[Math.max(0, Math.min(across.length - 1, at + step))]);
+      say(this.heard, `run ${this.near.run.number}, ${number(this.near.run.value, 6)}`);
+    } else if (event.key === "Enter") this.open();
+    else if (event.key === "Escape") this.mark(null);
+    else return;
+    event.preventDefault();
   }
 }
