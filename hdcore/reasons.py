@@ -75,7 +75,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 DESIGN_REASONS = {
     "start": "the first runs are spread evenly",
-    "few": "fewer than two results were known",
+    "few": "too few results were known",
     "equal": "all results were equal",
     "used": "the model found no configuration that had not been tried",
     "misled": "earlier sweeps had proved misleading",
