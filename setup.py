@@ -51,6 +51,8 @@ setup(
             "py.typed",
             "store/*.sql",
             "ui/static/*",
+            "ui/static/vendor/*",
+            "pages/*.js",
             "standins_mlflow/**/*.py",  # no package of ours: a folder on the path of trials
             "standins_mlflow/*.dist-info/*",
         ],

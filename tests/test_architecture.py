@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "policies": {"_native"},
     "engine": {"space", "sampling", "policies", "history", "gp"},
     "importance": {"space"},
+    "figures": {"document", "space", "store"},
     "store": set(),
     "runtime": set(),
     "tracking": {"runtime"},
@@ -38,10 +39,14 @@ MAY_IMPORT = {
     "views": {"observer", "space"},
     "document": {"store", "tracking"},
     "sweep": {
-        "document", "driver", "engine", "executors", "importance", "observer", "policies", "sampling", "signals",
-        "space", "store", "views", "workspace",
+        "document", "driver", "engine", "executors", "figures", "importance", "observer", "pages", "policies", "sampling",
+        "signals", "space", "store", "views", "workspace",
     },
+    "sweep.importance": {"importance", "space", "store"},
     "ui": {"document", "store", "sweep"},
+    "ui.files": set(),
+    "ui.queries": {"document", "store", "ui.files"},
+    "pages": {"document", "store", "sweep.importance", "ui.queries"},
     "imports": {"command", "space", "store", "sweep"},
     "pipeline": {"store", "sweep"},
     "hyperdrive": {
@@ -54,7 +59,7 @@ MAY_IMPORT = {
     "azure.notebook": {"hyperdrive"},
     "azure.running": {"azure.notebook", "azure.v2", "hyperdrive", "store", "views"},
     "cli": {
-        "azure", "azure.running", "document", "executors", "imports", "pipeline", "signals", "space", "standins",
+        "azure", "azure.running", "document", "executors", "imports", "pages", "pipeline", "signals", "space", "standins",
         "store", "sweep", "tracking", "ui", "views",
     },
     "__main__": {"cli"},
