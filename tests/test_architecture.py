@@ -50,8 +50,8 @@ MAY_IMPORT = {
     "imports": {"command", "space", "store", "sweep"},
     "pipeline": {"store", "sweep"},
     "hyperdrive": {
-        "azure", "command", "document", "executors", "observer", "policies", "runtime", "signals", "space", "store",
-        "sweep", "workspace",
+        "azure", "command", "document", "executors", "observer", "pages", "policies", "runtime", "signals", "space",
+        "store", "sweep", "workspace",
     },
     "azure.v2": {
         "azure", "command", "document", "hyperdrive", "standins", "store", "sweep", "workspace",

@@ -69,6 +69,7 @@ def partial_dependence(
     *,
     background: int = BACKGROUND,
     points: int | None = None,
+    within: tuple[float, float] = (-np.inf, np.inf),
 ) -> PartialDependence:
     """Average predictions over configurations drawn evenly from the space's distributions.
 
@@ -81,6 +82,8 @@ def partial_dependence(
         Encoded rows, shape (n, d) -> mean and sd, shape (n,) each.
     names : sequence of str
         One or two columns of the space.
+    within : (float, float)
+        Predictions beyond count as these: a few runs that diverged would otherwise be all that an average tells of.
 
     Raises
     ------
@@ -103,9 +106,11 @@ def partial_dependence(
         for i, cell in enumerate(part):
             for j, grid, at in zip(indices, grids, cell, strict=True):
                 stacked[i * background : (i + 1) * background, j] = grid[at]
-        found = [np.reshape(one, (len(part), background)).mean(axis=1) for one in predict(space.snap(stacked))]
+        predicted, spread = predict(space.snap(stacked))
+        predicted, spread = np.clip(predicted, *within), np.minimum(spread, within[1] - within[0])
         for i, cell in enumerate(part):
-            mean[cell], sd[cell] = found[0][i], found[1][i]
+            rows_of = slice(i * background, (i + 1) * background)
+            mean[cell], sd[cell] = predicted[rows_of].mean(), spread[rows_of].mean()
     places = []
     for j, grid in zip(indices, grids, strict=True):
         shown = np.tile(rows[:1], (len(grid), 1))

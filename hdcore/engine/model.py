@@ -101,10 +101,17 @@ class Model:
         return self._predict(self._space.encode(given))
 
     def partial_dependence(
-        self, names: Sequence[str], *, background: int = BACKGROUND, points: int | None = None
+        self,
+        names: Sequence[str],
+        *,
+        background: int = BACKGROUND,
+        points: int | None = None,
+        within: tuple[float, float] = (-np.inf, np.inf),
     ) -> PartialDependence:
         """Average predictions along one or two parameters over the others (`hdcore.engine.dependence`)."""
-        return partial_dependence(self._space, self._predict, names, background=background, points=points)
+        return partial_dependence(
+            self._space, self._predict, names, background=background, points=points, within=within
+        )
 
     def _predict(self, encoded: FloatMatrix) -> tuple[FloatVector, FloatVector]:
         if self._surrogate is None or self._columns is None:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hdcore.figures.shown import BEST, Shown, go, layout, plain, short
-from hdcore.typing import Goal
+from hdcore.figures.shown import BEST, Shown, cut, go, layout, plain, short
 
 if TYPE_CHECKING:
     from hdcore.space.axes import Axis
@@ -39,10 +38,7 @@ def parallel(shown: Shown) -> Any:
     clipped = np.clip(value, low, high)
     span = {"range": [low, high]} if low < high else {}
     dimensions.append({"label": short(shown.metric), "values": clipped, **span})
-    # places 0 to 0.997 for all, 1 for the best
-    goodness = np.zeros(len(rows)) if low == high else 0.997 * (clipped - low) / (high - low)
-    if shown.goal is Goal.MINIMIZE:
-        goodness = 0.997 - goodness
+    goodness = np.linspace(0.0, _SCALE[-3][0], len(rows))  # by rank: values crowd at one end as a rule
     if shown.best is not None:
         goodness[rows == shown.best] = 1.0
     trace = graph.Parcoords(
@@ -62,7 +58,7 @@ def _dimension(axis: Axis, at: FloatVector) -> dict[str, Any]:
     values = np.log10(at) if axis.scale == "log" else at.copy()
     if axis.scale == "category":
         ticks: list[float] = [float(k) for k in range(len(axis.labels))]
-        texts = [short(label, 14) for label in axis.labels]
+        texts = [cut(label, 14) for label in axis.labels]
         low, high = -0.3, len(ticks) - 0.7
     else:
         low, high = float(np.nanmin(values)), float(np.nanmax(values))

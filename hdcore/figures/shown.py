@@ -81,6 +81,12 @@ class Shown:
         room = (high / 2 - low / 2) * 0.1 or max(abs(low) * 0.05, 1e-12)
         return low - room, high + room
 
+    @property
+    def believable(self) -> tuple[float, float]:
+        """Range of values that tell of the parameters: of a run that diverged only that it is bad, not how bad."""
+        low, high = self.good_range(self.value)
+        return (low - (high - low), high) if self.goal is Goal.MAXIMIZE else (low, high + (high - low))
+
 
 def read_shown(reader: StoreReader, *, with_curves: bool = False) -> Shown:
     """Read the runs of a sweep as they are at this moment."""
@@ -127,7 +133,7 @@ def layout(shown: Shown, title: str, **more: Any) -> dict[str, Any]:
 def scaled(axis: Axis) -> dict[str, Any]:
     """Return the settings of a Cartesian axis for the places of a parameter."""
     if axis.scale == "log":
-        return {"type": "log"}
+        return {"type": "log", "exponentformat": "e"}
     if axis.scale == "category":
         at = list(range(len(axis.labels)))
         step = -(-len(at) // 20)
@@ -137,13 +143,18 @@ def scaled(axis: Axis) -> dict[str, Any]:
             "ticktext": [short(label) for label in axis.labels[::step]],
             "range": [-0.6, len(at) - 0.4],
         }
-    return {"type": "linear"}
+    return {"type": "linear", "exponentformat": "e"}
 
 
 def short(text: Any, most: int = 18) -> str:
     """Return a label of at most so many characters."""
+    return plain(cut(text, most))
+
+
+def cut(text: Any, most: int) -> str:
+    """Return at most so many characters; ticks of parallel coordinates are plain text."""
     text = str(text)
-    return plain(text if len(text) <= most else text[: most - 1] + "…")
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def go() -> Any:

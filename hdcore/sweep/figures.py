@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from hdcore.errors import InputError, StateError
 
 if TYPE_CHECKING:
     from hdcore.engine.model import Model
+    from hdcore.figures.shown import Shown
     from hdcore.store import StoreReader
 
 MOST_SLICES = 6
 
 
-def model_of(reader: StoreReader) -> Model:
+def model_of(reader: StoreReader, within: tuple[float, float] | None = None) -> Model:
     """Fit a Gaussian process to the runs of a sweep, whatever its sampler is.
+
+    Parameters
+    ----------
+    within : (float, float), optional
+        Values and reports beyond count as these.
 
     Raises
     ------
@@ -26,7 +34,12 @@ def model_of(reader: StoreReader) -> Model:
 
     with reader.snapshot():
         spec, runs, curves = reader.sweep().spec, reader.runs(), reader.curves()
-    return restore_optimizer(spec, runs, curves).model()
+    if within is None:
+        return restore_optimizer(spec, runs, curves).model()
+    low, high = within
+    runs = [replace(run, value=None if run.value is None else min(max(run.value, low), high)) for run in runs]
+    clipped = {number: [min(max(value, low), high) for value in values] for number, values in curves.items()}
+    return restore_optimizer(spec, runs, clipped).model()
 
 
 def figure_of(reader: StoreReader, kind: str, parameters: Sequence[str] | None) -> Any:
@@ -65,28 +78,29 @@ def figure_of(reader: StoreReader, kind: str, parameters: Sequence[str] | None) 
             raise InputError(f"no parameter {name!r} to show; there are {', '.join(known)}", field="parameters")
     ranked = list(parameters or shares)
     if kind == "slice":
-        return of.slices(shown, *_dependences(reader, ranked if parameters else ranked[:MOST_SLICES]))
-    return of.contour(shown, _pair(reader, ranked, is_chosen=parameters is not None))
+        return of.slices(shown, *_dependences(reader, shown, ranked if parameters else ranked[:MOST_SLICES]))
+    return of.contour(shown, _pair(reader, shown, ranked, is_chosen=parameters is not None))
 
 
-def _dependences(reader: StoreReader, names: list[str]) -> tuple[list[Any], list[str]]:
+def _dependences(reader: StoreReader, shown: Shown, names: list[str]) -> tuple[list[Any], list[str]]:
     try:
-        model = model_of(reader)
+        model = model_of(reader, shown.believable)
     except StateError:  # no value yet: the panels are there, and empty
         return [None] * len(names), names
-    return [model.partial_dependence([name]) for name in names], names
+    return [model.partial_dependence([name], within=shown.believable) for name in names], names
 
 
-def _pair(reader: StoreReader, names: list[str], *, is_chosen: bool) -> Any:
+def _pair(reader: StoreReader, shown: Shown, names: list[str], *, is_chosen: bool) -> Any:
     """The dependence of two parameters: those that were chosen, or the most important ones that go together."""
     if len(names) < 2 or (is_chosen and len(names) != 2):
         raise InputError("a contour needs two parameters", field="parameters")
-    model = model_of(reader)
+    within = shown.believable
+    model = model_of(reader, within)
     if is_chosen:
-        return model.partial_dependence(names)
+        return model.partial_dependence(names, within=within)
     for second in names[1:]:
         try:
-            return model.partial_dependence([names[0], second])
+            return model.partial_dependence([names[0], second], within=within)
         except InputError:  # an option of a nested choice, or inside another one
             continue
     raise InputError("no two parameters are active together; choose them", field="parameters")

@@ -156,6 +156,30 @@ class Sweep:
         with self._reader() as reader:
             return figure_of(reader, kind, parameters)
 
+    def widget(self, *, height: int = 720) -> Any:
+        """Return the live view for a notebook: curves, parallel coordinates, table, also while a cell below runs.
+
+        Parameters
+        ----------
+        height : int
+            In pixels.
+
+        Raises
+        ------
+        ImportError
+            If anywidget is not installed (``hdcore[notebook]``).
+        """
+        from hdcore.pages.widget import SweepWidget
+
+        return SweepWidget(self.folder, height=height)
+
+    def _repr_html_(self) -> str:
+        """Show the sweep as it is now in a notebook; `widget` follows it."""
+        from hdcore.pages.notebook import static_html
+
+        with self._reader() as reader:
+            return static_html(reader)
+
     def resume(self, *, max_concurrent: int | None = None, progress: bool | None = None) -> RunStatus:
         """Go on with the sweep in this process until it ends; Ctrl-C stops it and raises KeyboardInterrupt.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import msgspec
 
 from hdcore.errors import HdcoreError
 from hdcore.store import StoreReader
-from hdcore.store.catalog import DATABASE_NAME
+from hdcore.store.catalog import change_marks
 from hdcore.ui import queries
 
 LOOK_S = 0.5
@@ -63,7 +62,7 @@ class _Watch:
     def changes(self) -> list[tuple[str, Any]]:
         with StoreReader.open(self._folder) as reader:
             driver = reader.driver()
-            mark = (driver is not None and driver.alive, *_marks(self._folder))
+            mark = (driver is not None and driver.alive, *change_marks(self._folder))
             if mark == self._mark:
                 return []
             head, runs = queries.head(reader), queries.runs(reader)
@@ -83,18 +82,6 @@ class _Watch:
         if changed or is_first:
             found.append(("runs", changed))
         return found
-
-
-def _marks(folder: Path) -> list[tuple[int, int] | None]:
-    """Size and time of the database's files: they change with every commit."""
-    marks: list[tuple[int, int] | None] = []
-    for name in (DATABASE_NAME, f"{DATABASE_NAME}-wal"):
-        try:
-            status = os.stat(folder / name)
-            marks.append((status.st_size, status.st_mtime_ns))
-        except OSError:
-            marks.append(None)
-    return marks
 
 
 def _event(name: str, document: Any) -> bytes:
