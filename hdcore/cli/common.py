@@ -84,6 +84,9 @@ def deliver(target: Path | None, write: Any) -> None:
         try:
             write(file)
             file.flush()
+            mask = os.umask(0)
+            os.umask(mask)
+            os.fchmod(file.fileno(), 0o666 & ~mask)  # a temporary file is private, what it becomes is as any other
             os.fsync(file.fileno())
             os.replace(file.name, target)
         except BaseException:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 MOST_POINTS = 200_000
 """Of all curves together: more makes a figure that a browser takes seconds to open."""
 
-FEWEST_POINTS = 8
-"""Of a curve."""
+FEWEST_POINTS, BEST_POINTS = 8, 2_000
+"""Of a curve, and of the best one."""
 
 
 def curves(shown: Shown) -> Any:
@@ -32,15 +32,23 @@ def curves(shown: Shown) -> Any:
     status = dict(zip(shown.numbers.tolist(), shown.status, strict=True))
     for number in shown.curves:
         groups["best" if number == shown.best_number else words.get(status[number], "running")].append(number)
-    crowd = max(0.1, min(0.7, 60 / (len(shown.curves) + 1)))
+    crowd = max(0.03, min(0.7, 60 / (len(shown.curves) + 1)))
     colour = {"stopped": FADED, "failed": BAD, "completed": GOOD, "running": LIVE, "best": BEST}
     opacity = {"stopped": crowd * 0.7, "failed": crowd, "completed": crowd, "running": 0.9, "best": 1.0}
-    parts = {word: _joined(shown, numbers, most) for word, numbers in groups.items() if numbers}
+    parts = {
+        word: _joined(shown, numbers, BEST_POINTS if word == "best" else most)
+        for word, numbers in groups.items()
+        if numbers
+    }
     is_many = sum(len(x) for x, _, _, _ in parts.values()) > MANY
     kind = graph.Scattergl if is_many else graph.Scatter
-    traces = []
+    traces, legend = [], []
     for word, (x, y, number, alone) in parts.items():
         name = f"best: run {shown.best_number}" if word == "best" else f"{word} ({len(groups[word])})"
+        line = {"color": colour[word], "width": 3 if word == "best" else 1}
+        legend.append(  # curves of a crowd are too faint for it
+            graph.Scatter(x=[None], y=[None], name=name, legendgroup=word, mode="lines", line={**line, "width": 3})
+        )
         traces.append(
             kind(
                 x=x,
@@ -49,14 +57,16 @@ def curves(shown: Shown) -> Any:
                 name=name,
                 mode="lines+markers" if alone.any() else "lines",
                 marker={"size": np.where(alone, 5, 0) if alone.any() else 5},
-                line={"color": colour[word], "width": 3 if word == "best" else 1},
+                line=line,
+                legendgroup=word,
+                showlegend=False,
                 opacity=opacity[word],
                 hovertemplate="run %{customdata}, interval %{x}: %{y}<extra></extra>",
             )
         )
     both = np.concatenate([_extent(values) for values in shown.curves.values()]) if shown.curves else np.empty(0)
     settings = layout(shown, "training curves", hovermode="closest")
-    figure = graph.Figure(traces, settings)
+    figure = graph.Figure([*legend, *traces], settings)
     figure.update_xaxes(title="interval")
     figure.update_yaxes(title=plain(shown.metric), range=shown.good_range(both))
     return figure

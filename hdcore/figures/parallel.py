@@ -16,8 +16,11 @@ _ABSENT = "–"
 _BELOW = 0.12
 """How far below an axis the runs stand that do not have its parameter, as a share of its length."""
 
-_SCALE = [(0.0, "#dbe4ee"), (0.35, "#8fb3d9"), (0.75, "#2f6fb5"), (0.998, "#0b3d77"), (0.998, BEST), (1.0, BEST)]
+_SCALE = [(0.0, "#dbe4ee"), (0.35, "#8fb3d9"), (0.75, "#2f6fb5"), (0.98, "#0b3d77"), (0.98, BEST), (1.0, BEST)]
 """From the worst to the best; the last colour is that of the best run alone."""
+
+_SECOND = 0.97
+"""Where the second best run stands on it: the browser has 256 shades."""
 
 
 def parallel(shown: Shown) -> Any:
@@ -38,7 +41,7 @@ def parallel(shown: Shown) -> Any:
     clipped = np.clip(value, low, high)
     span = {"range": [low, high]} if low < high else {}
     dimensions.append({"label": short(shown.metric), "values": clipped, **span})
-    goodness = np.linspace(0.0, _SCALE[-3][0], len(rows))  # by rank: values crowd at one end as a rule
+    goodness = np.linspace(0.0, _SECOND, len(rows))  # by rank: values crowd at one end as a rule
     if shown.best is not None:
         goodness[rows == shown.best] = 1.0
     trace = graph.Parcoords(

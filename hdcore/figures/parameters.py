@@ -62,7 +62,7 @@ def slices(shown: Shown, dependence: Sequence[PartialDependence | None], names: 
         at = shown.places[rows, columns[name]]
         figure.add_trace(_dots(kind, shown, rows, _spread(axis, at, shown.numbers[rows]), shown.value[rows], i), **where)
         if found is not None:
-            for trace in _model_line(graph, axis, found, is_first=i == 0):
+            for trace in _model_line(kind, axis, found, is_first=i == 0):
                 figure.add_trace(trace, **where)
         if shown.best is not None and np.isfinite(shown.places[shown.best, columns[name]]):
             figure.add_trace(
@@ -149,21 +149,21 @@ def _dots(
     )
 
 
-def _model_line(graph: Any, axis: Axis, found: PartialDependence, *, is_first: bool) -> list[Any]:
+def _model_line(kind: Any, axis: Axis, found: PartialDependence, *, is_first: bool) -> list[Any]:
     at, mean, sd = found.places[0], found.mean, found.sd
     if axis.scale == "category":
-        line = graph.Scatter(
+        line = kind(
             x=at, y=mean, mode="markers", error_y={"array": sd, "color": GOOD}, name="expected", legendgroup="model",
             showlegend=is_first, marker={"color": GOOD, "size": 10, "symbol": "line-ew-open", "line": {"width": 3}},
             hovertemplate="expected %{y:.5g}<extra></extra>",
         )  # fmt: skip
         return [line]
-    band = graph.Scatter(
+    band = kind(
         x=np.concatenate([at, at[::-1]]), y=np.concatenate([mean + sd, (mean - sd)[::-1]]), fill="toself",
         fillcolor="rgba(9,105,218,0.15)", line={"width": 0}, hoverinfo="skip", legendgroup="model", showlegend=False,
         mode="lines",
     )  # fmt: skip
-    line = graph.Scatter(
+    line = kind(
         x=at, y=mean, mode="lines", line={"color": GOOD, "width": 2.5}, name="expected", legendgroup="model",
         showlegend=is_first, hovertemplate="expected %{y:.5g}<extra></extra>",
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,16 @@ if TYPE_CHECKING:
 
 MOST_SLICES = 6
 
+MOST_LEARNT = 2_000
+"""Runs that a model for people learns from: 10,000 take it half a minute, and it says the same."""
 
-def model_of(reader: StoreReader, within: tuple[float, float] | None = None) -> Model:
-    """Fit a Gaussian process to the runs of a sweep, whatever its sampler is.
+
+def model_of(reader: StoreReader, within: tuple[float, float] = (-math.inf, math.inf)) -> Model:
+    """Fit a Gaussian process to the runs of a sweep, whatever its sampler is; to an even part of very many.
 
     Parameters
     ----------
-    within : (float, float), optional
+    within : (float, float)
         Values and reports beyond count as these.
 
     Raises
@@ -32,14 +36,16 @@ def model_of(reader: StoreReader, within: tuple[float, float] | None = None) -> 
     """
     from hdcore.driver import restore_optimizer
 
-    with reader.snapshot():
-        spec, runs, curves = reader.sweep().spec, reader.runs(), reader.curves()
-    if within is None:
-        return restore_optimizer(spec, runs, curves).model()
     low, high = within
-    runs = [replace(run, value=None if run.value is None else min(max(run.value, low), high)) for run in runs]
-    clipped = {number: [min(max(value, low), high) for value in values] for number, values in curves.items()}
-    return restore_optimizer(spec, runs, clipped).model()
+    with reader.snapshot():
+        spec, stored, curves = reader.sweep().spec, reader.runs(), reader.curves()
+    step = -(-len(stored) // MOST_LEARNT) or 1
+    runs, reports = [], {}
+    for number, run in enumerate(stored[::step]):
+        value = None if run.value is None else min(max(run.value, low), high)
+        runs.append(replace(run, number=number, value=value))
+        reports[number] = [min(max(value, low), high) for value in curves.get(run.number, ())]
+    return restore_optimizer(spec, runs, reports).model()
 
 
 def figure_of(reader: StoreReader, kind: str, parameters: Sequence[str] | None) -> Any:
