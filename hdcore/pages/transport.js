@@ -90,7 +90,15 @@
     }
   });
 
+  // In a frame a link to a fragment would lead to the page around it.
+  document.addEventListener("click", (event) => {
+    const target = event.target.closest?.("a")?.getAttribute("href");
+    if (!target?.startsWith("#")) return;
+    event.preventDefault();
+    location.hash = target;
+  });
+
   const { name, snapshot } = document.currentScript.dataset;
-  if (!location.hash) location.replace(`#/${encodeURIComponent(name)}`);
+  if (!location.hash) location.hash = `#/${encodeURIComponent(name)}`;
   if (snapshot) take(Uint8Array.from(atob(snapshot), (c) => c.charCodeAt(0)));
 })();
