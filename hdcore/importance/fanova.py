@@ -48,7 +48,9 @@ class _Feature:
     is_choice: bool
 
 
-def fanova(encoded: FloatMatrix, scores: FloatVector, columns: Sequence[Column], *, seed: int = 0) -> FloatVector:
+def fanova(
+    encoded: FloatMatrix, scores: FloatVector, columns: Sequence[Column], *, trees: int = TREES, seed: int = 0
+) -> FloatVector:
     """Return the importance of each encoded column for the metric over the whole space.
 
     Parameters
@@ -58,7 +60,7 @@ def fanova(encoded: FloatMatrix, scores: FloatVector, columns: Sequence[Column],
     scores : ndarray of float64, shape (n,)
         Finite.
     columns : sequence of Column, length d
-    seed : int
+    trees, seed : int
         Of the forest.
 
     Returns
@@ -75,10 +77,9 @@ def fanova(encoded: FloatMatrix, scores: FloatVector, columns: Sequence[Column],
     if n > MOST_RUNS:
         kept = np.linspace(0, n - 1, MOST_RUNS).astype(np.int64)
         encoded, scores = encoded[kept], scores[kept]
-    largest = np.abs(scores).max()
-    scores = scores / largest  # squares of a metric near the largest float would overflow
+    scores = scores / np.abs(scores).max()  # squares of a metric near the largest float would overflow
     inputs, features = _inputs(encoded, columns)
-    forest = RandomForestRegressor(n_estimators=TREES, max_depth=DEPTH, random_state=seed)
+    forest = RandomForestRegressor(n_estimators=trees, max_depth=DEPTH, random_state=seed)
     forest.fit(inputs, scores)
     total = np.zeros(d)
     for estimator in forest.estimators_:

@@ -102,18 +102,20 @@ class Sweep:
             rows.append({**run, **{f"parameter.{name}": value for name, value in configuration.items()}})
         return pd.DataFrame(rows)
 
-    def importance(self, *, target_quantile: float = 0.1) -> Importance:
-        """Return how much each parameter matters for being among the best runs (PED-ANOVA).
+    def importance(self, *, method: str = "ped-anova", target_quantile: float = 0.1) -> Importance:
+        """Return how much each parameter matters.
 
         Parameters
         ----------
+        method : str
+            ``"ped-anova"``: for being among the best runs; ``"fanova"``: for the variance of the metric.
         target_quantile : float, default 0.1
             What counts as good: this share of the runs.
         """
         from hdcore.sweep.importance import importance_of
 
         with self._reader() as reader:
-            return importance_of(reader, target_quantile=target_quantile)
+            return importance_of(reader, method=method, target_quantile=target_quantile)
 
     def partial_dependence(self, *parameters: str, points: int | None = None) -> PartialDependence:
         """Return what a Gaussian process of the runs expects along one or two parameters, all others averaged.
