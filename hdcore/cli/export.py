@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hdcore.cli.common import check_target, common_options, deliver, open_reader
+from hdcore.cli.common import check_target, common_options, deliver, open_reader, sweep_folder
+from hdcore.cli.tracking import check_trackers, export_to, track_option
 from hdcore.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,9 +39,15 @@ _FIXED = (
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="'-' is stdout, as CSV."
 )
+@track_option
+@click.option("--follow", is_flag=True, hidden=True, help="Until stdin ends or the driver is gone.")
 @common_options
-def export_command(name: str, form: str | None, output: Path | None, root: Path | None) -> None:
+def export_command(
+    name: str, form: str | None, output: Path | None, trackers: tuple[str, ...], follow: bool, root: Path | None
+) -> None:
     """Write the runs of a sweep: one row a run, with its parameters and the best and last value of each metric.
+
+    With --track they go to MLflow, Weights & Biases or TensorBoard instead; what is there already is not sent again.
 
     The format `azure` writes the sweep itself, not its runs: an Azure ML sweep file that `hdcore run` reads too.
 
@@ -48,6 +55,12 @@ def export_command(name: str, form: str | None, output: Path | None, root: Path 
     apart by its prefix: columns are `number`, `status`, …, then `parameter.NAME`, then `metric.NAME.best` and
     `metric.NAME.last`. Values that are no plain numbers or text are JSON in their cell.
     """
+    if trackers:
+        if form is not None or output is not None:
+            raise InputError("goes without --format and -o", source="export", field="--track")
+        check_trackers(trackers)
+        export_to(sweep_folder(root, name), trackers, follows=follow)
+        return
     target = None if output is None or str(output) == "-" else output
     form = form or ("csv" if str(output) == "-" else _form_of(target))
     check_target(target, "export")

@@ -1,4 +1,4 @@
-"""Plotly figures of a stored sweep (extra ``[viz]``). Each takes a `Shown` and returns a ``plotly.graph_objects.Figure``."""
+"""Plotly figures of a stored sweep (extra ``[viz]``): functions of a `Shown` that return a figure each."""
 
 from __future__ import annotations
 

@@ -130,7 +130,10 @@ def _better_half(shown: Shown, value: Any) -> tuple[float, float] | None:
 
 def _joined(shown: Shown, numbers: Sequence[int], most: int) -> tuple[Any, Any, Any, Any]:
     """Curves one after the other with a gap between: x, y, run number, and which points stand alone."""
-    xs, ys, owners, alone = [], [], [], []
+    xs: list[Any] = []
+    ys: list[Any] = []
+    owners: list[Any] = []
+    alone: list[Any] = []
     for number in numbers:
         kept, values = thinned(shown.curves[number], most)
         finite = np.where(np.isfinite(values), values, np.nan)

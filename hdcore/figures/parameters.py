@@ -60,7 +60,9 @@ def slices(shown: Shown, dependence: Sequence[PartialDependence | None], names: 
         where = {"row": i // width + 1, "col": i % width + 1}
         axis = shown.axes[columns[name]]
         at = shown.places[rows, columns[name]]
-        figure.add_trace(_dots(kind, shown, rows, _spread(axis, at, shown.numbers[rows]), shown.value[rows], i), **where)
+        figure.add_trace(
+            _dots(kind, shown, rows, _spread(axis, at, shown.numbers[rows]), shown.value[rows], i), **where
+        )
         if found is not None:
             for trace in _model_line(kind, axis, found, is_first=i == 0):
                 figure.add_trace(trace, **where)
@@ -119,7 +121,9 @@ def contour(shown: Shown, found: PartialDependence) -> Any:
                 hovertemplate=f"best: {shown.value[shown.best]:.6g}<extra></extra>",
             )
         )  # fmt: skip
-    settings = layout(shown, f"expected {plain(shown.metric)}, all else averaged", legend={"orientation": "h", "y": -0.2})
+    settings = layout(
+        shown, f"expected {plain(shown.metric)}, all else averaged", legend={"orientation": "h", "y": -0.2}
+    )
     figure = graph.Figure(traces, settings)
     figure.update_xaxes(title=short(first.name, 28), **_tight(scaled(first), found.places[0]))
     figure.update_yaxes(title=short(second.name, 28), **_tight(scaled(second), found.places[1]))

@@ -153,8 +153,8 @@ def short(text: Any, most: int = 18) -> str:
 
 def cut(text: Any, most: int) -> str:
     """Return at most so many characters; ticks of parallel coordinates are plain text."""
-    text = str(text)
-    return text if len(text) <= most else text[: most - 1] + "…"
+    whole = str(text)
+    return whole if len(whole) <= most else whole[: most - 1] + "…"
 
 
 def go() -> Any:

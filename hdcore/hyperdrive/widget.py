@@ -42,7 +42,8 @@ class RunDetails:
                 more = "Training curves and parallel coordinates, live: <code>pip install 'hdcore[notebook]'</code>"
                 display.display(display.HTML(f"{_html(self.get_widget_data())}<p>{more}</p>"))
             else:
-                display.display(SweepWidget(self._run._home.sweep_folder))
+                home: Any = self._run._home
+                display.display(SweepWidget(home.sweep_folder))
             return
         display.display(display.HTML(_html(self.get_widget_data())))
 

@@ -36,15 +36,10 @@ FEWEST = 4
 
 @dataclass(frozen=True, slots=True)
 class _Feature:
-    """What a parameter is in the forest: inputs ``start`` to ``stop``, between `low` and 1.
-
-    A choice has an input for each of its options. A parameter of a nested choice lies between -w and 0 where it is not
-    active, w : 1 being the odds of that.
-    """
+    """What a parameter is in the forest: inputs ``start`` to ``stop``; a choice has one for each of its options."""
 
     start: int
     stop: int
-    low: float
     is_choice: bool
 
 
@@ -52,6 +47,8 @@ def fanova(
     encoded: FloatMatrix, scores: FloatVector, columns: Sequence[Column], *, trees: int = TREES, seed: int = 0
 ) -> FloatVector:
     """Return the importance of each encoded column for the metric over the whole space.
+
+    A parameter of a nested choice counts with the share of the space in which it is active.
 
     Parameters
     ----------
@@ -78,7 +75,9 @@ def fanova(
         kept = np.linspace(0, n - 1, MOST_RUNS).astype(np.int64)
         encoded, scores = encoded[kept], scores[kept]
     scores = scores / np.abs(scores).max()  # squares of a metric near the largest float would overflow
-    inputs, features = _inputs(encoded, columns)
+    # Where a parameter is not active it is drawn: any fixed value would tell the forest which option was chosen.
+    drawn = np.random.default_rng(seed).random(encoded.shape)
+    inputs, features = _inputs(np.where(np.isnan(encoded), drawn, encoded), columns)
     forest = RandomForestRegressor(n_estimators=trees, max_depth=DEPTH, random_state=seed)
     forest.fit(inputs, scores)
     total = np.zeros(d)
@@ -92,17 +91,13 @@ def _inputs(encoded: FloatMatrix, columns: Sequence[Column]) -> tuple[FloatMatri
     features = []
     start = 0
     for j, column in enumerate(columns):
-        u = encoded[:, j]
-        absent = np.isnan(u)
+        u = encoded[:, j : j + 1]
         if column.kind is Kind.CATEGORICAL:
-            level = np.where(absent, -1, np.floor(np.where(absent, 0.0, u) * column.levels))
-            parts.append((level[:, None] == np.arange(column.levels)).astype(np.float64))
-            features.append(_Feature(start, start + column.levels, 0.0, True))
+            parts.append((np.floor(u * column.levels) == np.arange(column.levels)).astype(np.float64))
+            features.append(_Feature(start, start + column.levels, True))
         else:
-            share = float(absent.mean())
-            low = -share / (1.0 - share) if share < 1.0 else -1.0
-            parts.append(np.where(absent, low / 2, u)[:, None])
-            features.append(_Feature(start, start + 1, low, False))
+            parts.append(u)
+            features.append(_Feature(start, start + 1, False))
         start = features[-1].stop
     return np.hstack(parts), features
 
@@ -110,13 +105,10 @@ def _inputs(encoded: FloatMatrix, columns: Sequence[Column]) -> tuple[FloatMatri
 def _of_tree(tree: Any, features: Sequence[_Feature], n_inputs: int) -> FloatVector:
     """V_j / V of each parameter for one tree; zeros if it is constant."""
     out = np.zeros(len(features))
-    low = np.zeros(n_inputs)
-    for feature in features:
-        low[feature.start] = feature.low
-    at, until, value = _leaves(tree, low)
+    at, until, value = _leaves(tree, n_inputs)
     allowed = {j: _allowed(at, until, feature) for j, feature in enumerate(features) if feature.is_choice}
     shares = [
-        allowed[j].mean(axis=1) if feature.is_choice else _length(at, until, feature) / (1.0 - feature.low)
+        allowed[j].mean(axis=1) if feature.is_choice else until[:, feature.start] - at[:, feature.start]
         for j, feature in enumerate(features)
     ]
     volume = np.prod(shares, axis=0)
@@ -133,7 +125,7 @@ def _of_tree(tree: Any, features: Sequence[_Feature], n_inputs: int) -> FloatVec
             out[j] = float((along**2).mean())
         else:
             ends = at[is_real, feature.start], until[is_real, feature.start]
-            out[j] = _along(weighted, *ends) / (1.0 - feature.low)
+            out[j] = _along(weighted, *ends)
     return out / variance
 
 
@@ -146,11 +138,6 @@ def _along(weighted: FloatVector, at: FloatVector, until: FloatVector) -> float:
     return float(np.diff(edges) @ along**2)
 
 
-def _length(at: FloatMatrix, until: FloatMatrix, feature: _Feature) -> FloatVector:
-    length: FloatVector = until[:, feature.start] - at[:, feature.start]
-    return length
-
-
 def _allowed(at: FloatMatrix, until: FloatMatrix, feature: _Feature) -> BoolVector:
     """S of each leaf, shape (leaves, options)."""
     inputs = slice(feature.start, feature.stop)
@@ -160,19 +147,16 @@ def _allowed(at: FloatMatrix, until: FloatMatrix, feature: _Feature) -> BoolVect
     return allowed
 
 
-def _leaves(tree: Any, low: FloatVector) -> tuple[FloatMatrix, FloatMatrix, FloatVector]:
+def _leaves(tree: Any, n_inputs: int) -> tuple[FloatMatrix, FloatMatrix, FloatVector]:
     """Boxes and values of the leaves, from the root down, one depth at a time."""
     left, right, feature, threshold = tree.children_left, tree.children_right, tree.feature, tree.threshold
-    at, until = np.empty((len(left), len(low))), np.empty((len(left), len(low)))
-    at[0], until[0] = low, 1.0
+    at, until = np.zeros((len(left), n_inputs)), np.ones((len(left), n_inputs))
     nodes = np.array([0])
     while len(nodes := nodes[left[nodes] >= 0]):
         for children in (left[nodes], right[nodes]):
             at[children], until[children] = at[nodes], until[nodes]
-        # what parts absent from present parts at 0, wherever the forest has cut between the two
-        cut = np.where(threshold[nodes] < 0.0, 0.0, threshold[nodes])
-        until[left[nodes], feature[nodes]] = cut
-        at[right[nodes], feature[nodes]] = cut
+        until[left[nodes], feature[nodes]] = threshold[nodes]
+        at[right[nodes], feature[nodes]] = threshold[nodes]
         nodes = np.concatenate([left[nodes], right[nodes]])
     is_leaf = left < 0
     return at[is_leaf], until[is_leaf], tree.value[is_leaf, 0, 0]

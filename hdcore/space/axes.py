@@ -44,8 +44,8 @@ class Axis:
             self._numbers = np.array(options, np.float64)
         elif isinstance(column.distribution, Interval | Bell) and column.distribution.logarithmic:
             # a grid may reach 0, which has no place on a log axis
-            if not column.distribution.q or grid_ends(column.distribution)[0] > 0:
-                self.scale = "log"
+            reaches_zero = column.distribution.q > 0 and grid_ends(column.distribution)[0] <= 0
+            self.scale = "linear" if reaches_zero else "log"
 
     def places(self, numbers: FloatVector) -> FloatVector:
         """Return values (levels of a categorical axis) as numbers along the axis, NaN where there is none.

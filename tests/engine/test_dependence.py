@@ -80,7 +80,7 @@ def test_two_parameters_are_the_average_of_the_predictions(optimizer: hd.Optimiz
 def test_what_the_function_does_is_seen(optimizer: hd.Optimizer) -> None:
     model = optimizer.model()
     found = model.partial_dependence(["lr"])
-    assert 10 ** -3.6 < found.places[0][found.mean.argmax()] < 10 ** -2.4
+    assert 10**-3.6 < found.places[0][found.mean.argmax()] < 10**-2.4
     options = model.partial_dependence(["opt"])
     assert options.values[0][options.mean.argmax()] == "adam"
     assert options.mean.max() - options.mean.min() == pytest.approx(0.3, abs=0.05)

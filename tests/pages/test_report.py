@@ -65,7 +65,9 @@ def test_all_modules_of_the_front_end_are_found_in_the_import_map(page: str) -> 
     }
     assert {f"hdcore/{path.name}" for path in STATIC.glob("*.js")} == set(modules)
     for name, source in modules.items():
-        wanted = re.findall(r"""^(?:import|export)\b[^;]*?\bfrom\s*["']([^"']+)["']|^import\s*["']([^"']+)["']""", source, re.M)
+        wanted = re.findall(
+            r"""^(?:import|export)\b[^;]*?\bfrom\s*["']([^"']+)["']|^import\s*["']([^"']+)["']""", source, re.M
+        )
         assert {a or b for a, b in wanted} <= set(modules), name
         assert "import.meta" not in source, f"{name}: a path beside a module is no path in a page of one file"
         assert not re.search(r"""["'](?:\./)?static/""", source), name
