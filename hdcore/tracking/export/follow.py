@@ -96,7 +96,7 @@ class _Copier:
         except Exception as error:  # whatever a client library or a server comes up with
             self.last = " ".join(f"{type(error).__name__}: {error}".split())[:300]
             if not self.failures:
-                self.say(f"{self.kind}: {self.last}; the sweep goes on, its runs are sent later")
+                self.say(f"{self.kind}: {self.last}; the sweep goes on, and this is tried again")
             self.failures += 1
             return False
         self.failures = 0

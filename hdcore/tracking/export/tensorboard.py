@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import shutil
@@ -23,6 +24,7 @@ class TensorBoardTarget:
     def __init__(self, folder: Path) -> None:
         import tensorboardX
 
+        logging.getLogger("tensorboardX.x2num").setLevel(logging.ERROR)  # it says of each NaN that it is one
         self._writer, self._hparams = tensorboardX.SummaryWriter, tensorboardX.summary.hparams
         self.folder = folder / FOLDER
 

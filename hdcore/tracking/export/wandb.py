@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 class WandbTarget:
     """A folder of offline runs, ``wandb`` in the sweep's folder unless WANDB_DIR names another one.
 
-    Which runs are there whole stands in ``tracked-wandb.jsonl``. A run has the same id every time, so one that was
-    written twice, because the export was killed in between, is one run again where it is synced to.
+    Which runs are there whole stands in ``tracked-wandb.jsonl``.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,17 +37,22 @@ class WandbTarget:
     def export(self, reader: StoreReader, run: StoredRun) -> None:
         sweep = reader.sweep()
         spec = sweep.spec
+        own = f"{sweep.sweep_id}-{run.number}".lower().replace("_", "-")
+        for left in Path(self._where, "wandb").glob(f"offline-run-*-{own}"):
+            shutil.rmtree(left)  # by an export that was killed
         writer = self._wandb.init(
             project=os.environ.get("WANDB_PROJECT") or spec.experiment_name or "hdcore",
             group=spec.name,
             name=f"{spec.name}-{run.number}",
-            id=f"{sweep.sweep_id}-{run.number}".lower().replace("_", "-"),
+            id=own,
             config=parameters(run.configuration),
             mode=os.environ.get("WANDB_MODE", "offline"),
             dir=self._where,
             resume="allow",
             reinit="finish_previous",
-            settings=self._wandb.Settings(silent=True, console="off", disable_git=True, save_code=False),
+            settings=self._wandb.Settings(
+                silent=True, console="off", disable_git=True, save_code=False, x_save_requirements=False
+            ),
         )
         by_step: dict[int, dict[str, float]] = {}
         for name, step, value, _ in points(reader, run):
@@ -55,7 +60,7 @@ class WandbTarget:
         for step in sorted(by_step):
             writer.log(by_step[step], step=step)
         writer.summary.update({"status": run.status.value, "reason": run.reason, "value": run.value})
-        writer.finish(exit_code=0 if run.status.value == "Completed" else 1, quiet=True)
+        writer.finish(exit_code=0 if run.status.value == "Completed" else 1)
         with self._done.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"run": run.number}) + "\n")
 
