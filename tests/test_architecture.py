@@ -41,10 +41,10 @@ MAY_IMPORT = {
     "document": {"store", "tracking"},
     "sweep": {
         "document", "driver", "engine", "executors", "figures", "importance", "observer", "pages", "policies",
-        "sampling", "signals", "space", "store", "views", "workspace",
+        "sampling", "signals", "space", "store", "sweep.importance", "views", "workspace",
     },
     "sweep.importance": {"importance", "space", "store"},
-    "ui": {"document", "store", "sweep"},
+    "ui": {"document", "store", "sweep", "ui.files", "ui.queries"},
     "ui.files": set(),
     "ui.queries": {"document", "store", "ui.files"},
     "pages": {"document", "store", "sweep.importance", "ui.queries"},

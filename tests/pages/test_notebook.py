@@ -10,6 +10,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -91,6 +92,27 @@ def test_without_anywidget_one_line_says_what_to_install(tmp_path: Path) -> None
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.splitlines()[-1] == "ImportError: the live view needs anywidget; install hdcore[notebook]"
+
+
+def test_run_details_without_anywidget_are_a_table_that_says_how_to_get_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hdcore.hyperdrive import Experiment, HyperDriveRun, RunDetails, Workspace
+
+    shown: list[str] = []
+    kernel = SimpleNamespace(kernel=object())
+    display = SimpleNamespace(display=shown.append, HTML=str)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: kernel))
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    monkeypatch.setitem(sys.modules, "anywidget", None)
+    monkeypatch.delitem(sys.modules, "hdcore.pages.widget", raising=False)
+    monkeypatch.setenv("HDCORE_ROOT", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    odd_sweep(tmp_path, 6)
+    RunDetails(HyperDriveRun(Experiment(Workspace(), "odd"), "HD_odd")).show()
+    (text,) = shown
+    assert text.startswith("<h4>HyperDrive run HD_odd")
+    assert text.endswith("live: <code>pip install 'hdcore[notebook]'</code></p>")
 
 
 @pytest.fixture(scope="module")

@@ -253,6 +253,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         str(folder / "artifacts"),
     ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
+    environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # a queue of other work, in seven processes
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [*argv, *stores], cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
