@@ -39,8 +39,13 @@ class Tracking:
     """The processes that copy one sweep. They follow its store until `wait`, or until its driver is gone."""
 
     def __init__(self, folder: Path, trackers: Sequence[str], notice: Callable[[str], None]) -> None:
-        self._notice = notice
-        self._processes = [self._start(folder, kind) for kind in dict.fromkeys(trackers)]
+        self._notice, self._name = notice, folder.name
+        self._processes: list[subprocess.Popen[str]] = []
+        for kind in dict.fromkeys(trackers):
+            try:
+                self._processes.append(self._start(folder, kind))
+            except OSError as error:  # no process, memory or descriptor to be had: the sweep itself may find some
+                self._notice(f"--track {kind}: {error.strerror}; `hdcore export {folder.name} --track {kind}` later")
         self._threads = [threading.Thread(target=self._listen, args=(one,), daemon=True) for one in self._processes]
         for thread in self._threads:
             thread.start()
@@ -58,7 +63,7 @@ class Tracking:
                 process.terminate()
             for process in self._processes:
                 process.wait()
-            self._notice("sending to trackers was stopped; `hdcore export NAME --track …` sends the rest")
+            self._notice(f"sending was stopped; `hdcore export {self._name} --track …` sends the rest")
         for thread in self._threads:
             thread.join()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import signal
@@ -238,10 +239,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
         (site,) = (folder / "venv").glob("lib/python*/site-packages")
         (site / "beside.pth").write_text("\n".join(path for path in sys.path if path.endswith("-packages")))
-        install = [python, "-m", "pip", "install", "-q", "--no-compile"]
-        # what else the full package asks for is not needed to serve
-        subprocess.run([*install, "--no-deps", f"mlflow=={version('mlflow-skinny')}"], check=True, capture_output=True)
-        subprocess.run([*install, "flask", "flask-cors", "graphene"], check=True, capture_output=True)
+        full = f"mlflow=={version('mlflow-skinny')}"
+        install = [python, "-m", "pip", "install", "-q", "--no-compile", full]
+        subprocess.run(install, check=True, capture_output=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -260,7 +260,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(900):
+        for _ in range(3000):
             try:
                 urllib.request.urlopen(f"{address}/health", timeout=5).close()
                 break
@@ -269,12 +269,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 time.sleep(0.1)
         yield address
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        for word in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, word)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
 
 
 @pytest.mark.slow
@@ -301,6 +300,23 @@ def test_a_real_mlflow_server_gets_a_sweep_while_it_runs(
         (file,) = client.list_artifacts(theirs.info.run_id)
         kept = client.download_artifacts(theirs.info.run_id, file.path, str(tmp_path))
         assert Path(kept).read_text() == str(run["configuration"]["x"])
+
+
+@pytest.mark.slow
+def test_a_server_that_is_away_changes_nothing_in_a_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    (tmp_path / "train.py").write_text(SCRIPT)
+    arguments = ["--param", "x=uniform:0:1", "--metric", "accuracy", "--max-runs", "3", "--name", "alone"]
+    root = ["--root", str(tmp_path / "root"), "--track", "mlflow"]
+    assert run_command_line(["run", str(tmp_path / "train.py"), *arguments, *root]) == 0
+    told = [line for line in capfd.readouterr().err.splitlines() if "mlflow:" in line]
+    assert len(told) == 2
+    assert told[0].endswith("; the sweep goes on, and this is tried again")
+    assert told[1].endswith("when it works again: `hdcore export alone --track mlflow`")
+    assert hd.open_sweep("alone", tmp_path / "root").status == "Completed"
 
 
 @pytest.mark.slow
