@@ -20,7 +20,6 @@ from hdcore.pages.notebook import HEIGHT, MOST_POINTS, static_html
 from hdcore.pages.page import make_page
 from hdcore.pages.snapshot import take_snapshot
 from hdcore.store import StoreReader
-from hdcore.store.catalog import change_marks
 
 LOOK_S = 1.0
 """Between two looks at the store."""
@@ -55,7 +54,7 @@ class SweepWidget(anywidget.AnyWidget):  # type: ignore[misc]
         self._thread: threading.Thread | None = None
         with StoreReader.open(folder) as reader:
             name = reader.sweep().spec.name
-            self._mark = change_marks(folder)
+            self._mark = reader.marks()
             snapshot = take_snapshot(reader, most_points=MOST_POINTS)
             self._is_over = reader.sweep().status.is_terminal
         super().__init__(name=name, page=make_page(name, None), snapshot=snapshot, height=height)
@@ -94,13 +93,13 @@ class SweepWidget(anywidget.AnyWidget):  # type: ignore[misc]
     def _follow(self) -> None:
         patience = LOOK_S
         while not self._is_closed.wait(patience):
-            mark = change_marks(self._folder)
-            if mark == self._mark:
-                continue
-            self._mark = mark
             began = time.thread_time()
             try:
                 with StoreReader.open(self._folder) as reader:
+                    mark = reader.marks()
+                    if mark == self._mark:
+                        continue
+                    self._mark = mark
                     is_over, count = reader.sweep().status.is_terminal, sum(reader.sweep().counts.values())
                     self.snapshot = take_snapshot(reader, most_points=MOST_POINTS)
                 if is_over:

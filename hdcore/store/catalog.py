@@ -168,18 +168,6 @@ def list_sweeps(root: Path) -> list[tuple[str, Path]]:
     return [(name, folder / name) for name in names]
 
 
-def change_marks(folder: Path) -> list[tuple[int, int] | None]:
-    """Return size and time of the files of a sweep's database: they change with every commit."""
-    marks: list[tuple[int, int] | None] = []
-    for name in (DATABASE_NAME, f"{DATABASE_NAME}-wal"):
-        try:
-            status = os.stat(folder / name)
-            marks.append((status.st_size, status.st_mtime_ns))
-        except OSError:
-            marks.append(None)
-    return marks
-
-
 def resolve(root: Path, name: str) -> Path:
     """Return the folder of the sweep that a user means: its name, a unique prefix of it, or ``last``.
 

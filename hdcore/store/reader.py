@@ -151,6 +151,17 @@ class StoreReader:
         """Return who drives the sweep (`alive`), or who did; None if nobody ever has."""
         return read_driver(self.folder)
 
+    def marks(self) -> tuple[tuple[int, int] | None, ...]:
+        """Return size and time of the database's files: they change with every commit."""
+        found: list[tuple[int, int] | None] = []
+        for name in (DATABASE_NAME, f"{DATABASE_NAME}-wal"):
+            try:
+                status = os.stat(self.folder / name)
+                found.append((status.st_size, status.st_mtime_ns))
+            except OSError:
+                found.append(None)
+        return tuple(found)
+
     def close(self) -> None:
         """Idempotent."""
         self._connection.close()

@@ -12,7 +12,6 @@ import msgspec
 
 from hdcore.errors import HdcoreError
 from hdcore.store import StoreReader
-from hdcore.store.catalog import change_marks
 from hdcore.ui import queries
 
 LOOK_S = 0.5
@@ -62,7 +61,7 @@ class _Watch:
     def changes(self) -> list[tuple[str, Any]]:
         with StoreReader.open(self._folder) as reader:
             driver = reader.driver()
-            mark = (driver is not None and driver.alive, *change_marks(self._folder))
+            mark = (driver is not None and driver.alive, *reader.marks())
             if mark == self._mark:
                 return []
             head, runs = queries.head(reader), queries.runs(reader)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from hdcore.document import is_driven
 from hdcore.errors import RefusedError, StoreError
 from hdcore.store import StoreReader
-from hdcore.store.catalog import change_marks
 from hdcore.tracking.export.target import Target, make_target
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ class _Copier:
             with StoreReader.open(self.folder) as reader:
                 # before the runs are read: none can end later unseen
                 is_live = until is not None and not until.is_set() and is_driven(reader)
-                now = change_marks(self.folder)
+                now = reader.marks()
                 if is_live and now != mark and self._tried(lambda: self._copy(reader)):
                     mark = now
                 count = sum(reader.sweep().counts.values())
