@@ -94,4 +94,4 @@ def _ticks(axis: Axis, low: float, high: float) -> tuple[list[float], list[str]]
     power = 10.0 ** np.floor(np.log10(rough))
     step = next(k * power for k in (1, 2, 5, 10) if k * power >= rough)
     found = (np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1) * step).tolist()
-    return found, [f"{tick:.6g}" for tick in found]
+    return found, [f"{tick + 0.0:.6g}" for tick in found]  # no "-0"
