@@ -54,6 +54,7 @@ setup(
             "ui/static/vendor/*",
             "standins_mlflow/**/*.py",  # no package of ours: a folder on the path of trials
             "standins_mlflow/*.dist-info/*",
+            "pages/*.js",
         ],
         "hdcore.standins": ["trial/**/*.py", "driver/**/*.py"],  # packages of other names than their place says
         "hdcore._native": ["*.pyi"],

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from hdcore.cli.common import common_options, open_reader
-from hdcore.errors import InputError, StoreError
+from hdcore.cli.common import check_target, common_options, deliver, open_reader, sweep_folder
+from hdcore.cli.tracking import check_trackers, export_to, track_option
+from hdcore.errors import InputError
 
 if TYPE_CHECKING:
     from hdcore.records import SweepSpec
@@ -41,9 +39,15 @@ _FIXED = (
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="'-' is stdout, as CSV."
 )
+@track_option
+@click.option("--follow", is_flag=True, hidden=True, help="Until stdin ends or the driver is gone.")
 @common_options
-def export_command(name: str, form: str | None, output: Path | None, root: Path | None) -> None:
+def export_command(
+    name: str, form: str | None, output: Path | None, trackers: tuple[str, ...], follow: bool, root: Path | None
+) -> None:
     """Write the runs of a sweep: one row a run, with its parameters and the best and last value of each metric.
+
+    With --track they go to MLflow, Weights & Biases or TensorBoard instead; what is there already is not sent again.
 
     The format `azure` writes the sweep itself, not its runs: an Azure ML sweep file that `hdcore run` reads too.
 
@@ -51,28 +55,33 @@ def export_command(name: str, form: str | None, output: Path | None, root: Path 
     apart by its prefix: columns are `number`, `status`, …, then `parameter.NAME`, then `metric.NAME.best` and
     `metric.NAME.last`. Values that are no plain numbers or text are JSON in their cell.
     """
+    if trackers:
+        if form is not None or output is not None:
+            raise InputError("goes without --format and -o", source="export", field="--track")
+        check_trackers(trackers)
+        export_to(sweep_folder(root, name), trackers, follows=follow)
+        return
     target = None if output is None or str(output) == "-" else output
     form = form or ("csv" if str(output) == "-" else _form_of(target))
-    if target is not None and not target.parent.is_dir():
-        raise StoreError(f"export: -o: there is no folder {str(target.parent)!r}; make it first")
+    check_target(target, "export")
     with open_reader(root, name) as reader:
         if form == "json":
             from hdcore.document import sweep_document, to_json_text
 
             text = to_json_text(sweep_document(reader)) + "\n"
-            _deliver(target, lambda file: file.write(text.encode()))
+            deliver(target, lambda file: file.write(text.encode()))
             return
         if form == "azure":
-            _deliver(target, _sweep_file_writer(reader.sweep().spec, target))
+            deliver(target, _sweep_file_writer(reader.sweep().spec, target))
             return
         columns = run_columns(reader)
     if form == "csv":
-        _deliver(target, lambda file: file.write(_csv(columns).encode()))
+        deliver(target, lambda file: file.write(_csv(columns).encode()))
     else:
         parquet = _parquet_writer(columns)
         if target is None:
             raise InputError("parquet is binary; give a file with -o", source="export", field="-o")
-        _deliver(target, parquet)
+        deliver(target, parquet)
 
 
 def _sweep_file_writer(spec: SweepSpec, target: Path | None) -> Any:
@@ -158,26 +167,3 @@ def _parquet_writer(columns: dict[str, list[Any]]) -> Any:
         arrays[name] = pa.array(values)
     table = pa.table(arrays)
     return lambda file: pq.write_table(table, file)
-
-
-def _deliver(target: Path | None, write: Any) -> None:
-    """Write a file whole or not at all; None is stdout. What is no regular file, a pipe or a device, is written to."""
-    if target is None:
-        write(sys.stdout.buffer)
-        sys.stdout.buffer.flush()
-        return
-    file: IO[bytes]
-    if target.exists() and not target.is_file():
-        with target.open("wb") as file:
-            write(file)
-        return
-    target = target.resolve()  # the file that a link stands for is replaced, not the link
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".hdcore-", delete=False) as file:
-        try:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(file.name, target)
-        except BaseException:
-            os.unlink(file.name)
-            raise

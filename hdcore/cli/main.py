@@ -29,6 +29,7 @@ _COMMANDS = {
     "importance": ("hdcore.cli.importance", "Show which parameters matter."),
     "logs": ("hdcore.cli.logs", "Print what a run wrote."),
     "export": ("hdcore.cli.export", "Write the runs of a sweep as CSV, JSON or Parquet."),
+    "report": ("hdcore.cli.report", "Write a sweep as one HTML file to look at offline."),
     "import": ("hdcore.cli.importing", "Store a CSV file, an Optuna study or an MLflow experiment as a sweep."),
     "validate": ("hdcore.cli.validate", "Check a sweep file; nothing is run or created."),
     "azure": ("hdcore.cli.azure", "Run a script or notebook that was written for Azure ML."),

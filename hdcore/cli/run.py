@@ -14,11 +14,14 @@ import click
 from hdcore.cli.common import common_options, json_option, write
 from hdcore.cli.earlier import earlier_options, read_maps
 from hdcore.cli.main import forget_stdout
+from hdcore.cli.tracking import Tracking, check_trackers, track_option
 from hdcore.errors import InputError, StoreError
 from hdcore.typing import RunStatus
 from hdcore.views.text import can_draw, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from hdcore.executors.base import Executor
     from hdcore.store import Store
     from hdcore.views.progress import Progress
@@ -30,6 +33,7 @@ _LOWER_IS_BETTER = frozenset(("loss", "error", "err", "mse", "mae", "rmse", "nll
 
 def _driving_options(function: Any) -> Any:
     """Options that `run` and `resume` share."""
+    function = track_option(function)
     for option in (
         click.option("--strict", is_flag=True, help="Exit with 1 if any run failed."),
         click.option("--no-live", is_flag=True, help="Plain lines instead of the live table."),
@@ -82,6 +86,7 @@ def run_command(
     gpus: str | None,
     no_live: bool,
     strict: bool,
+    trackers: tuple[str, ...],
     as_json: bool,
     root: Path | None,
 ) -> int:
@@ -104,6 +109,7 @@ def run_command(
     from hdcore.sweep import check_runnable, create_sweep, local_executor, new_sweep_id
 
     check_target(target)
+    check_trackers(trackers)
     where = find_root(root)
     overrides = {
         "name": name,
@@ -124,7 +130,15 @@ def run_command(
         if is_pipeline(target):
             from hdcore.cli.pipeline import run_pipeline
 
-            drive = partial(drive_here, slots=max_concurrent, gpus=gpus, no_live=no_live, strict=strict, root=where)
+            drive = partial(
+                drive_here,
+                slots=max_concurrent,
+                gpus=gpus,
+                no_live=no_live,
+                strict=strict,
+                root=where,
+                trackers=trackers,
+            )
             return run_pipeline(where, target, parse_inputs(inputs), overrides, gpus, drive, as_json=as_json)
         spec = load_sweep(target, inputs=parse_inputs(inputs), overrides=overrides)
         has_name = name is not None or "name" in read_file(target)
@@ -167,7 +181,9 @@ def run_command(
             local.close()
         raise
     with store:
-        return drive_here(store, max_concurrent, gpus, no_live, strict, where, as_json=as_json, executor=local)[1]
+        return drive_here(
+            store, max_concurrent, gpus, no_live, strict, where, as_json=as_json, executor=local, trackers=trackers
+        )[1]
 
 
 @click.command("resume")
@@ -192,6 +208,7 @@ def resume_command(
     gpus: str | None,
     no_live: bool,
     strict: bool,
+    trackers: tuple[str, ...],
     as_json: bool,
     root: Path | None,
 ) -> int:
@@ -205,12 +222,21 @@ def resume_command(
     from hdcore.store import Store, StoreReader, find_root, resolve
     from hdcore.sweep import check_has_command
 
+    check_trackers(trackers)
     where = find_root(root)
     pipeline = name if find_plan(where, name) else None
     folder = resolve(where, name) if pipeline is None else where
     if runs:
         return _resume_runs(
-            where, [f"{folder.name}/{n}" for n in runs], new_name, max_concurrent, gpus, no_live, strict, as_json
+            where,
+            [f"{folder.name}/{n}" for n in runs],
+            new_name,
+            max_concurrent,
+            gpus,
+            no_live,
+            strict,
+            as_json,
+            trackers,
         )
     if new_name is not None:
         raise InputError("is for runs that go on in a new sweep; add --run N", source="resume", field="--name")
@@ -218,12 +244,16 @@ def resume_command(
     if pipeline is not None:
         from hdcore.cli.pipeline import resume_pipeline
 
-        drive = partial(drive_here, slots=max_concurrent, gpus=gpus, no_live=no_live, strict=strict, root=where)
+        drive = partial(
+            drive_here, slots=max_concurrent, gpus=gpus, no_live=no_live, strict=strict, root=where, trackers=trackers
+        )
         return resume_pipeline(where, pipeline, drive, as_json=as_json)
     with StoreReader.open(folder) as reader:  # before the store is opened for writing, which changes it
         check_has_command(reader.sweep().spec)
     with Store.open(where, folder.name) as store:
-        return drive_here(store, max_concurrent, gpus, no_live, strict, where, as_json=as_json, is_resumed=True)[1]
+        return drive_here(
+            store, max_concurrent, gpus, no_live, strict, where, as_json=as_json, is_resumed=True, trackers=trackers
+        )[1]
 
 
 def _resume_runs(
@@ -235,6 +265,7 @@ def _resume_runs(
     no_live: bool,
     strict: bool,
     as_json: bool,
+    trackers: tuple[str, ...],
 ) -> int:
     from hdcore.azure import missing_here
     from hdcore.sweep import check_runnable, create_sweep, resuming_spec
@@ -244,7 +275,7 @@ def _resume_runs(
         raise problem
     check_runnable(spec, gpus)
     with create_sweep(root, spec, takes_free_name=name is None) as store:
-        return drive_here(store, slots, gpus, no_live, strict, root, as_json=as_json)[1]
+        return drive_here(store, slots, gpus, no_live, strict, root, as_json=as_json, trackers=trackers)[1]
 
 
 def drive_here(
@@ -259,6 +290,7 @@ def drive_here(
     is_quiet: bool = False,
     is_resumed: bool = False,
     executor: Executor | None = None,
+    trackers: Sequence[str] = (),
 ) -> tuple[RunStatus, int]:
     """Drive a sweep under the eyes of the user; return its status and the exit code.
 
@@ -268,11 +300,15 @@ def drive_here(
         Nothing but the sweep as JSON goes to stdout.
     is_quiet : bool
         Nothing at all does.
+    trackers : sequence of str
+        Where ended runs are copied to; a failure there is told and changes nothing else.
     """
     from hdcore.signals import StopSignals
     from hdcore.sweep import run_sweep
 
     view = _view(no_live, as_json or is_quiet)
+    told: list[Callable[[str], None]] = [view.notice]
+    tracking = Tracking(store.folder, trackers, lambda line: told[-1](line)) if trackers else None
     try:
         with StopSignals() as stop:
             status = run_sweep(
@@ -280,6 +316,9 @@ def drive_here(
             )
     finally:
         view.close()
+        if tracking is not None:
+            told.append(warn)
+            tracking.wait()
     if as_json:
         from hdcore.document import sweep_document, to_json_text
         from hdcore.store import StoreReader

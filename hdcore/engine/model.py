@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hdcore.engine.dependence import BACKGROUND, PartialDependence, partial_dependence
 from hdcore.errors import StateError
 from hdcore.history import RowState
 from hdcore.sampling.learning import Learning
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from hdcore.gp.surrogate import Surrogate
     from hdcore.history import RunTable
     from hdcore.space import SearchSpace
-    from hdcore.typing import FloatVector, IntVector
+    from hdcore.typing import FloatMatrix, FloatVector, IntVector
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +98,25 @@ class Model:
             return np.full(len(given), self._constant[0]), np.full(len(given), self._constant[1])
         if not given:
             return np.empty(0), np.empty(0)
-        mean, sd = self._surrogate.posterior(self._columns.to_model(self._space.encode(given)))
+        return self._predict(self._space.encode(given))
+
+    def partial_dependence(
+        self,
+        names: Sequence[str],
+        *,
+        background: int = BACKGROUND,
+        points: int | None = None,
+        within: tuple[float, float] = (-np.inf, np.inf),
+    ) -> PartialDependence:
+        """Average predictions along one or two parameters over the others (`hdcore.engine.dependence`)."""
+        return partial_dependence(
+            self._space, self._predict, names, background=background, points=points, within=within
+        )
+
+    def _predict(self, encoded: FloatMatrix) -> tuple[FloatVector, FloatVector]:
+        if self._surrogate is None or self._columns is None:
+            return np.full(len(encoded), self._constant[0]), np.full(len(encoded), self._constant[1])
+        mean, sd = self._surrogate.posterior(self._columns.to_model(encoded))
         return -self._sign * mean, sd
 
     def leave_one_out(self) -> LeaveOneOut:

@@ -1,4 +1,4 @@
-"""`RunDetails`: a sweep or run as a table, as HTML in a notebook and as plain text elsewhere."""
+"""`RunDetails`: a sweep or run in a notebook, live where anywidget is installed; as a table elsewhere."""
 
 from __future__ import annotations
 
@@ -28,16 +28,25 @@ class RunDetails(Served):
         self._run = run_instance
 
     def show(self, render_lib: Any = None, widget_settings: Any = None) -> None:
-        """Print the table, best runs first."""
-        data = self.get_widget_data()
+        """Show the sweep live in a notebook with anywidget; elsewhere print the table, best runs first."""
         shell = sys.modules.get("IPython")
-        if shell is not None and getattr(shell.get_ipython(), "kernel", None) is not None:
-            from importlib import import_module
-
-            display = import_module("IPython.display")
-            display.display(display.HTML(_html(data)))
+        if shell is None or getattr(shell.get_ipython(), "kernel", None) is None:
+            print(_text(self.get_widget_data()), flush=True)
             return
-        print(_text(data), flush=True)
+        from importlib import import_module
+
+        display = import_module("IPython.display")
+        if self._run.type == "hyperdrive":
+            try:
+                from hdcore.pages.widget import SweepWidget
+            except ImportError:
+                more = "Training curves and parallel coordinates, live: <code>pip install 'hdcore[notebook]'</code>"
+                display.display(display.HTML(f"{_html(self.get_widget_data())}<p>{more}</p>"))
+            else:
+                home: Any = self._run._home
+                display.display(SweepWidget(home.sweep_folder))
+            return
+        display.display(display.HTML(_html(self.get_widget_data())))
 
     def get_widget_data(self, widget_settings: Any = None) -> dict[str, Any]:
         """Return the table: a title, lines of description, the heading and the rows as texts."""

@@ -66,6 +66,18 @@ class SobolSampler:
         return {"type": "random", "rule": "sobol"}
 
 
+def even_points(n: int, d: int, seed: int = 0) -> FloatMatrix:
+    """Return the first n points of a scrambled sequence in the unit cube, shape (n, d)."""
+    streams, covered = streams_of(seed), min(d, _native.sobol_dimensions())
+    rows = np.empty((n, d))
+    streams.fill(0, 0, rows)
+    if covered:
+        points = np.empty((n, covered))
+        _native.Sobol(covered, scramble_keys(streams, covered)).fill(0, points)
+        rows[:, :covered] = points
+    return rows
+
+
 def scramble_keys(streams: _native.Streams, dimensions: int) -> npt.NDArray[np.uint64]:
     """Return one 64-bit key a dimension, from two draws each."""
     draws = np.empty((1, 2 * dimensions))

@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from hdcore.sweep.lifecycle import cancel_stored, local_executor, run_sweep
 from hdcore.typing import RunStatus
 
 if TYPE_CHECKING:
+    from hdcore.engine.dependence import PartialDependence
     from hdcore.executors.base import Executor
     from hdcore.store import Store, StoreReader
     from hdcore.sweep.importance import Importance
@@ -101,18 +102,85 @@ class Sweep:
             rows.append({**run, **{f"parameter.{name}": value for name, value in configuration.items()}})
         return pd.DataFrame(rows)
 
-    def importance(self, *, target_quantile: float = 0.1) -> Importance:
-        """Return how much each parameter matters for being among the best runs (PED-ANOVA).
+    def importance(self, *, method: str = "ped-anova", target_quantile: float = 0.1) -> Importance:
+        """Return how much each parameter matters.
 
         Parameters
         ----------
+        method : str
+            ``"ped-anova"``: for being among the best runs; ``"fanova"``: for the variance of the metric.
         target_quantile : float, default 0.1
             What counts as good: this share of the runs.
         """
         from hdcore.sweep.importance import importance_of
 
         with self._reader() as reader:
-            return importance_of(reader, target_quantile=target_quantile)
+            return importance_of(reader, method=method, target_quantile=target_quantile)
+
+    def partial_dependence(self, *parameters: str, points: int | None = None) -> PartialDependence:
+        """Return what a Gaussian process of the runs expects along one or two parameters, all others averaged.
+
+        Parameters
+        ----------
+        *parameters : str
+            One or two; those inside of a nested choice by their dotted names (`importance` lists them).
+        points : int, optional
+            Values of a parameter that is no short list; by default 40, in a pair 16.
+
+        Raises
+        ------
+        StateError
+            If no run has a finite value.
+        """
+        from hdcore.sweep.figures import model_of
+
+        with self._reader() as reader:
+            return model_of(reader).partial_dependence(parameters, points=points)
+
+    def figure(self, kind: str, *, parameters: Sequence[str] | None = None) -> Any:
+        """Return a plotly figure of the sweep as it is now.
+
+        Parameters
+        ----------
+        kind : str
+            ``"curves"``, ``"parallel"``, ``"importance"``, ``"history"`` (best so far), ``"slice"`` (the metric along
+            each parameter) or ``"contour"`` (over two of them).
+        parameters : sequence of str, optional
+            For slice and contour; by default the most important ones.
+
+        Raises
+        ------
+        ImportError
+            If plotly is not installed (``hdcore[viz]``).
+        """
+        from hdcore.sweep.figures import figure_of
+
+        with self._reader() as reader:
+            return figure_of(reader, kind, parameters)
+
+    def widget(self, *, height: int = 720) -> Any:
+        """Return the live view for a notebook: curves, parallel coordinates, table, also while a cell below runs.
+
+        Parameters
+        ----------
+        height : int
+            In pixels.
+
+        Raises
+        ------
+        ImportError
+            If anywidget is not installed (``hdcore[notebook]``).
+        """
+        from hdcore.pages.widget import SweepWidget
+
+        return SweepWidget(self.folder, height=height)
+
+    def _repr_html_(self) -> str:
+        """Show the sweep as it is now in a notebook; `widget` follows it."""
+        from hdcore.pages.notebook import static_html
+
+        with self._reader() as reader:
+            return static_html(reader)
 
     def resume(self, *, max_concurrent: int | None = None, progress: bool | None = None) -> RunStatus:
         """Go on with the sweep in this process until it ends; Ctrl-C stops it and raises KeyboardInterrupt.

@@ -41,7 +41,9 @@ def test_json_has_all_digits(root: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert run_command_line(["importance", "one", "--top", "0.25", "--json", "--root", str(root)]) == 0
     document = json.loads(capsys.readouterr().out)
     found = hd.open_sweep("one", root).importance(target_quantile=0.25)
-    assert document == {"runs": 60, "good_runs": 15, "target_quantile": 0.25, "importance": found.shares}
+    assert document == {
+        "method": "ped-anova", "runs": 60, "good_runs": 15, "target_quantile": 0.25, "importance": found.shares,
+    }  # fmt: skip
 
 
 def test_a_sweep_of_few_runs_says_that_it_is_mostly_chance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
