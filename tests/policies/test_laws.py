@@ -50,6 +50,7 @@ def test_another_origin_changes_nothing_but_for_a_slack_factor(curves, descripti
     assume("slack_factor" not in description)
     if description["kind"] == "bandit":
         description = {**description, "slack_amount": 0.125}
+        description.pop("slack_iqr", None)  # its product with a range is not exact
     curves = dyadic(curves)
     if description["kind"] == "median":  # means of 2**j exact sums are exact too
         curves = curves[:, :2]
