@@ -22,7 +22,7 @@ from hdcore.engine import Optimizer
 from hdcore.engine.warm_start import add_earlier_runs
 from hdcore.errors import ExecutorError, HdcoreError, NoRoomError, StoreError
 from hdcore.observer import EndedRun, Observer
-from hdcore.records import EarlierRun, Event, Launch, Reports, RunEnd, RunStarted, SweepSpec
+from hdcore.records import EarlierRun, Event, Launch, MetricRow, Reports, RunEnd, RunStarted, SweepSpec
 from hdcore.signals import StopSignals
 from hdcore.store import ControlReader
 from hdcore.typing import Configuration, RunStatus
@@ -182,6 +182,7 @@ class _Driver:
         self.stopped = False  # by a signal: running runs become Queued
         self.doubtful: deque[tuple[float, RunEnd]] = deque()  # until when, which end: a shutdown may explain it
         self.hurried = False
+        self.latest = 0.0  # last time that was written down for a report or an end
 
         runs = store.runs()
         curves = store.curves()
@@ -369,7 +370,23 @@ class _Driver:
             if self.optimizer.report(number, value) and flight.ending is None:
                 self._end_run(number, flight, f"{self.policy_word} at interval {flight.intervals}")
             self.observer.run_reported(number, flight.intervals, value)
-        self.store.add_reports(event)
+        self.store.add_reports(self._stamped(event))
+
+    def _stamped(self, event: Reports) -> Reports:
+        """Put in when the policy heard of each report: from that order its decisions can be repeated."""
+        primary = self.spec.metric
+        rows = tuple(
+            MetricRow(row.name, row.value, row.step, None, self._time())
+            if row.name == primary and row.value is not None
+            else row
+            for row in event.rows
+        )
+        return msgspec.structs.replace(event, rows=rows)
+
+    def _time(self) -> float:
+        """Return the time of day, later than any that was returned before."""
+        self.latest = max(time.time(), self.latest + 1e-6)
+        return self.latest
 
     def _is_better(self, value: float, than: float) -> bool:
         return value * self.spec.goal.sign > than * self.spec.goal.sign
@@ -440,7 +457,7 @@ class _Driver:
             exit_code=None if event is None else event.exit_code,
             signal=None if event is None else event.signal,
             duration_s=took_s,
-            at=time.time(),
+            at=self._time(),
             log_dropped_bytes=0 if event is None else event.log_dropped_bytes,
         )
         self.observer.run_ended(EndedRun(number, status, reason, value, interval, took_s))

@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "signals": set(),
     "observer": set(),
     "driver": {"engine", "store", "workspace", "observer", "signals"},
-    "views": {"observer", "space"},
+    "views": {"observer", "policies", "space"},
     "document": {"store", "tracking"},
     "sweep": {
         "document", "driver", "engine", "executors", "importance", "observer", "policies", "sampling", "signals",
@@ -54,7 +54,7 @@ MAY_IMPORT = {
     "azure.notebook": {"hyperdrive"},
     "azure.running": {"azure.notebook", "azure.v2", "hyperdrive", "store", "views"},
     "cli": {
-        "azure", "azure.running", "document", "executors", "imports", "pipeline", "signals", "space", "standins",
+        "azure", "azure.running", "document", "executors", "imports", "pipeline", "policies", "signals", "space", "standins",
         "store", "sweep", "tracking", "ui", "views",
     },
     "__main__": {"cli"},

@@ -26,6 +26,7 @@ _COMMANDS = {
     "show": ("hdcore.cli.show", "Show a sweep and its runs."),
     "best": ("hdcore.cli.show", "Show the best run of a sweep."),
     "importance": ("hdcore.cli.importance", "Show which parameters matter."),
+    "replay": ("hdcore.cli.replay", "Show what policies would have saved and lost in past sweeps."),
     "logs": ("hdcore.cli.logs", "Print what a run wrote."),
     "export": ("hdcore.cli.export", "Write the runs of a sweep as CSV, JSON or Parquet."),
     "import": ("hdcore.cli.importing", "Store a CSV file, an Optuna study or an MLflow experiment as a sweep."),

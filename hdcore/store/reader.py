@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hdcore.errors import InputError, RefusedError
-from hdcore.records import Parent
+from hdcore.records import EarlierRun, Parent
 from hdcore.store import earlier, queries
 from hdcore.store.catalog import DATABASE_NAME, check_sweep_folder
 from hdcore.store.check import check_header, check_schema, connect, translated
@@ -135,6 +135,16 @@ class StoreReader:
         read = queries.read_all_curves if living else queries.read_curves
         with translated(self.folder.name):
             return read(self._connection, self._metric())
+
+    def report_times(self) -> dict[int, array[float]]:
+        """Return when the sweep heard of each report of the primary metric, by run; seconds since the epoch."""
+        with translated(self.folder.name):
+            return queries.read_report_times(self._connection, self._metric())
+
+    def earlier_runs(self) -> list[tuple[str, EarlierRun]]:
+        """Return the runs of earlier sweeps that this one started from, each with the name of its sweep."""
+        with translated(self.folder.name):
+            return earlier.read_runs(self._connection)
 
     def parents(self) -> list[Parent]:
         """Return the earlier sweeps that this one started from; empty for stores of versions that had none."""
