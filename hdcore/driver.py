@@ -22,6 +22,7 @@ from hdcore.engine import Optimizer
 from hdcore.engine.warm_start import add_earlier_runs
 from hdcore.errors import ExecutorError, HdcoreError, NoRoomError, StoreError
 from hdcore.observer import EndedRun, Observer
+from hdcore.policies.slack import ENOUGH_RUNS, slack_warning
 from hdcore.records import EarlierRun, Event, Launch, MetricRow, Reports, RunEnd, RunStarted, SweepSpec
 from hdcore.signals import StopSignals
 from hdcore.store import ControlReader
@@ -463,6 +464,8 @@ class _Driver:
         self.observer.run_ended(EndedRun(number, status, reason, value, interval, took_s))
         if status is RunStatus.FAILED and not self.stopped:
             self._heed_first_failures(reason)
+        if status is RunStatus.COMPLETED and self.count[status] == ENOUGH_RUNS:
+            self._heed_slack()
 
     def _heed_first_failures(self, reason: str | None) -> None:
         """Tell once that all of the first runs failed; the count says so only in that one moment."""
@@ -473,6 +476,13 @@ class _Driver:
         is_over = self.last_words is not None or failed == self.spec.limits.max_total_runs
         which = "the only run" if first == 1 else f"the first {first} runs all" if not is_over else f"all {first} runs"
         self.observer.notice(f"{which} failed: {reason or 'failed'}" + ("" if is_over else "; Ctrl-C stops the sweep"))
+
+    def _heed_slack(self) -> None:
+        """Tell once if the policy's slack stops nearly nobody or nearly everybody."""
+        reached = [run.value for run in self.optimizer.runs if run.status.is_terminal and run.value is not None]
+        warning = slack_warning(self.optimizer.policy, reached, self.spec.goal)
+        if warning is not None:
+            self.observer.notice(warning)
 
     def _tell_mismatch(self, who: str) -> None:
         self.mismatch_told = True

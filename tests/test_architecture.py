@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "azure": {"space", "policies", "command"},
     "signals": set(),
     "observer": set(),
-    "driver": {"engine", "store", "workspace", "observer", "signals"},
+    "driver": {"engine", "policies", "store", "workspace", "observer", "signals"},
     "views": {"observer", "policies", "space"},
     "document": {"store", "tracking"},
     "sweep": {

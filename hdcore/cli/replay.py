@@ -97,8 +97,9 @@ def replay_command(
         write(to_json_text(_document(comparison)))
         return
     chosen = comparison.effects
-    if not (show_all or words):
-        chosen = [e for e in chosen if e.on_front or e is comparison.recommended or e.policy == ran]
+    if not show_all and (suggest is not None or not words):
+        named = [parse(word) for word in words] + ([] if ran is None else [ran])
+        chosen = [e for e in chosen if e.on_front or e is comparison.recommended or e.policy in named]
     _show(comparison, chosen, ran)
 
 
