@@ -405,7 +405,7 @@ def _recommend(effects: list[Effect], records: int, is_tried: bool) -> Effect | 
 def _midranks(values: FloatVector) -> FloatVector:
     """Return ranks from 0; equal values share the mean of theirs."""
     n = len(values)
-    order = np.argsort(values, kind="stable")
+    order = np.argsort(values)  # equal values share a rank, so their order does not matter
     ordered = values[order]
     is_new: BoolVector = np.ones(n, np.bool_)
     is_new[1:] = ordered[1:] != ordered[:-1]
