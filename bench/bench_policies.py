@@ -3,8 +3,8 @@
     pytest bench/bench_policies.py --benchmark-only
 
 Every test first asserts that both sides give the same answer (where they answer the same question). Ratios of CPU
-time, best of the rounds, are put into ``extra_info``, so that the JSON of a run holds them. The comparison with Ray needs
-``pip install "ray[tune]"``; without it that one says so and is left out.
+time, best of the rounds, are put into ``extra_info``, so that the JSON of a run holds them. The comparison with Ray
+needs ``pip install "ray[tune]"``; without it that one says so and is left out.
 """
 
 from __future__ import annotations

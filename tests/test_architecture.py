@@ -54,8 +54,8 @@ MAY_IMPORT = {
     "azure.notebook": {"hyperdrive"},
     "azure.running": {"azure.notebook", "azure.v2", "hyperdrive", "store", "views"},
     "cli": {
-        "azure", "azure.running", "document", "executors", "imports", "pipeline", "policies", "signals", "space", "standins",
-        "store", "sweep", "tracking", "ui", "views",
+        "azure", "azure.running", "document", "executors", "imports", "pipeline", "policies", "signals", "space",
+        "standins", "store", "sweep", "tracking", "ui", "views",
     },
     "__main__": {"cli"},
     "_native": set(),

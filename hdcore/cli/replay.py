@@ -128,7 +128,9 @@ def _taking_turns(record: Record, workers: int) -> Record:
     from dataclasses import replace
 
     if record.earlier:
-        raise InputError("started from earlier sweeps, whose runs take no turns; leave --workers out", record.name)
+        raise InputError(
+            "started from earlier sweeps, whose runs take no turns; leave --workers out", source=record.name
+        )
     return replace(record, workers=workers, events=None)
 
 

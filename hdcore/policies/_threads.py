@@ -17,9 +17,7 @@ WORTH_A_THREAD = 5_000_000
 _CHUNK = 16
 
 
-def in_threads(
-    work: Callable[[list[Item]], Sequence[Result]], items: Sequence[Item], reports: int
-) -> list[Result]:
+def in_threads(work: Callable[[list[Item]], Sequence[Result]], items: Sequence[Item], reports: int) -> list[Result]:
     """Return what `work` makes of all items, in order; it is given some of them at a time, on the CPUs that we have."""
     chunks = [list(items[at : at + _CHUNK]) for at in range(0, len(items), _CHUNK)]
     threads = min(len(os.sched_getaffinity(0)), len(chunks), reports // WORTH_A_THREAD + 1)

@@ -154,14 +154,15 @@ def _replay_ranked(
     native: Curves, judges: list[Judge], workers: int, steps: FloatVector | None, total: int
 ) -> dict[int, tuple[IntVector, float, float]]:
     """Replay what goes by ranks on ranked curves, where there are enough policies to pay for the ranking."""
-    chosen = [number for number, judge in enumerate(judges) if isinstance(judge, RuleJudge) and judge.is_ranked]
+    ranked = {number: judge for number, judge in enumerate(judges) if isinstance(judge, RuleJudge) and judge.is_ranked}
+    chosen = list(ranked)
     if len(chosen) < FEW_POLICIES or not 0 < total <= MOST_RANKED:
         return {}
     study = Study(native)
     rows = np.arange(len(study.lengths))
 
     def work(some: list[int]) -> list[tuple[int, tuple[IntVector, float, float]]]:
-        stopped, spans = study.replay([judges[i] for i in some], workers=workers, durations=steps)
+        stopped, spans = study.replay([ranked[i] for i in some], workers=workers, durations=steps)
         done = []
         for i, stops, span in zip(some, stopped, spans.tolist(), strict=True):
             ran = np.where(stops > 0, stops, study.lengths)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -56,7 +56,7 @@ class Record:
     """
 
     name: str
-    curves: npt.NDArray[np.floating]  # type: ignore[type-arg]
+    curves: npt.NDArray[np.floating[Any]]
     goal: Goal
     workers: int = 1
     interval_s: FloatVector | None = None
@@ -139,9 +139,7 @@ class Comparison:
     recommended: Effect | None
 
 
-def compare(
-    policies: Sequence[Policy], records: Sequence[Record], *, orders: int = 100, seed: int = 0
-) -> Comparison:
+def compare(policies: Sequence[Policy], records: Sequence[Record], *, orders: int = 100, seed: int = 0) -> Comparison:
     """Replay recorded sweeps under each of many settings.
 
     Parameters
@@ -171,14 +169,12 @@ def compare(
     replayers = [_Replayer(record) for record in records]
     everything = list(range(len(judges)))
     as_run = [replayer.as_recorded(judges, everything) for replayer in replayers]
-    effects = [
-        _join(policy, [outcomes[i] for outcomes in as_run], replayers) for i, policy in enumerate(policies)
-    ]
+    effects = [_join(policy, [outcomes[i] for outcomes in as_run], replayers) for i, policy in enumerate(policies)]
 
     reports = sum(replayer.reports for replayer in replayers)
     affordable = _BUDGET // max(reports * len(judges), 1)
     tried = everything
-    if 0 < orders and affordable < min(orders, _FEW_ORDERS):
+    if orders > 0 and affordable < min(orders, _FEW_ORDERS):
         affordable = min(orders, _FEW_ORDERS)
         tried = _most_promising(effects, max(_BUDGET // (affordable * max(reports, 1)), 3))
     count = min(orders, affordable)
@@ -282,9 +278,7 @@ class _Replayer:
             ranked = [i for i in some if study is not None and judges[i].is_ranked]
             found = []
             if ranked and study is not None:
-                stopped, _ = study.replay(
-                    [judges[i] for i in ranked], order=order, workers=workers, durations=steps
-                )
+                stopped, _ = study.replay([judges[i] for i in ranked], order=order, workers=workers, durations=steps)
                 found = list(zip(ranked, stopped, strict=True))
             others = [i for i in some if i not in ranked]
             native = self.native_alone

@@ -223,7 +223,8 @@ def read_report_times(connection: sqlite3.Connection, primary: str) -> dict[int,
     """Return when the sweep heard of each report of the primary metric, by run."""
     times: dict[int, array[float]] = {}
     rows = connection.execute(
-        "SELECT run, at FROM metric WHERE name = (SELECT id FROM name WHERE name = ?) ORDER BY run, interval", (primary,)
+        "SELECT run, at FROM metric WHERE name = (SELECT id FROM name WHERE name = ?) ORDER BY run, interval",
+        (primary,),
     )
     for number, at in rows:
         times.setdefault(number, array("d")).append(at)

@@ -135,9 +135,7 @@ def most_at_a_time(spans: Sequence[tuple[float | None, float | None]]) -> int:
     return max(most, 1)
 
 
-def _pace(
-    spans: Sequence[tuple[float | None, float | None]], intervals: Sequence[int]
-) -> FloatVector | None:
+def _pace(spans: Sequence[tuple[float | None, float | None]], intervals: Sequence[int]) -> FloatVector | None:
     """Return the seconds that an interval of each run took, without its start; None where hardly any run says."""
     import numpy as np
 
@@ -151,9 +149,7 @@ def _pace(
     return np.where(known, paces, np.median(paces[known]))
 
 
-def _events(
-    heard: Sequence[FloatVector], ends: FloatVector, earlier: Sequence[int]
-) -> npt.NDArray[np.int32]:
+def _events(heard: Sequence[FloatVector], ends: FloatVector, earlier: Sequence[int]) -> npt.NDArray[np.int32]:
     """Return runs and intervals, 0 for an end, in order of time; what came before the sweep is first."""
     import numpy as np
 
@@ -171,4 +167,3 @@ def _events(
     if not before:
         return np.ascontiguousarray(events)
     return np.ascontiguousarray(np.concatenate([np.array(before, np.int32).T, events], axis=1))
-
