@@ -236,10 +236,7 @@ class _Replayer:
     def as_recorded(self, judges: list[RuleJudge], chosen: list[int]) -> dict[int, _Outcome]:
         """Replay as the reports came, or with the runs taking turns where nobody knows."""
         record = self.record
-        if record.events is None:
-            stops = self.in_order(judges, chosen, None)
-        else:
-            stops = self._follow(judges, chosen)
+        stops = self.in_order(judges, chosen, None) if record.events is None else self._follow(judges, chosen)
 
         def work(some: list[int]) -> list[tuple[int, _Outcome]]:
             return [(i, self.outcome(stops[i], with_correlation=True)) for i in some]

@@ -96,8 +96,8 @@ def parse(text: str) -> Policy:
 
     Examples
     --------
-    >>> parse("bandit:slack_factor=0.1,evaluation_interval=2")
-    BanditPolicy(evaluation_interval=2, slack_factor=0.1, slack_amount=None, delay_evaluation=0, population='all', slack_iqr=None)
+    >>> parse("median:delay=5,interval=2")
+    MedianStoppingPolicy(evaluation_interval=2, delay_evaluation=5, population='all')
     """
     word, _, rest = text.strip().partition(":")
     kind = _kind(word, "policy")
