@@ -35,7 +35,8 @@ typedef struct {
 /* When reports come. Either runs take turns in `workers` slots, started in `order`: interval k then comes at start +
  * k * durations[row], or at start + elapsed of (row, k), or, with neither, durations are equal and time counts in
  * intervals. Or all events are given in their order: `event_row` and `event_interval`, 0 for the end of the run; a run
- * that is stopped where it was stopped in fact (`cut`) goes on to its recorded end, with what it reported till then. */
+ * that is stopped where it was stopped in fact (`cut`) goes on to its recorded end, with what it reported till then;
+ * a cut below 0: wherever it is stopped. */
 typedef struct {
     const int32_t *order;
     int64_t workers;

@@ -142,7 +142,7 @@ int hd_follow(const hd_rule *rule, const hd_curves *curves, const hd_events *eve
             if (verdict != HD_STOP || stopped[row])
                 continue;
             stopped[row] = k;
-            if (events->cut[row] == k)
+            if (events->cut[row] == k || events->cut[row] < 0)
                 continue; /* it was stopped here in fact, and reported until it was gone */
         }
         if (hd_judge_end(judge, row))

@@ -431,7 +431,7 @@ HD_INLINE double follow(trial *t, const hd_schedule *h, uint8_t *state, int32_t 
             if (!report(t, row, k, mode) || state[row])
                 continue;
             stopped[row] = k;
-            state[row] = h->cut[row] == k ? 1 : 2;
+            state[row] = h->cut[row] == k || h->cut[row] < 0 ? 1 : 2;
             if (state[row] == 1)
                 continue;
         }

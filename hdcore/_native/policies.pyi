@@ -62,7 +62,8 @@ class Curves:
     ) -> None:
         """Fill `stopped`: events come in the order given, shape (2, m): runs, and intervals or 0 for a run's end.
 
-        A run that is stopped at its `cut`, where it was stopped in fact, goes on to its end. No GIL.
+        A run that is stopped at its `cut`, where it was stopped in fact, goes on to its end; one whose cut is below
+        0 does wherever it is stopped. No GIL.
         """
 
 class Study:

@@ -75,9 +75,8 @@ def replay_command(
             found = read_source(name, metric, goal, None, study, experiment, (), None, run_column, step_column)
             records.append(_record_of_foreign(found, name))
         else:
-            record, policy = _record_of_sweep(root, name)
-            records.append(record)
-            ran = policy if len(names) == 1 else None
+            records.append(_record_of_sweep(root, name))
+            ran = records[-1].policy if len(names) == 1 else None
     if len({record.goal for record in records}) > 1:
         raise InputError("some are maximized and some minimized; replay them apart", source="replay")
     if workers is not None:
@@ -103,11 +102,11 @@ def replay_command(
     _show(comparison, chosen, ran)
 
 
-def _record_of_sweep(root: Path | None, name: str) -> tuple[Record, Policy | None]:
-    from hdcore.sweep import policy_of, record_of
+def _record_of_sweep(root: Path | None, name: str) -> Record:
+    from hdcore.sweep import record_of
 
     with open_reader(root, name) as reader:
-        return record_of(reader), policy_of(reader)
+        return record_of(reader)
 
 
 def _record_of_foreign(found: Any, source: str) -> Record:
@@ -147,7 +146,7 @@ def _show(comparison: Comparison, chosen: list[Effect], ran: Policy | None) -> N
     if cut:
         write(f"{plural(cut, 'run')} were stopped early in fact: what is behind that is not known ('unseen')")
     for effect in comparison.effects:
-        if ran is not None and effect.policy == ran:
+        if ran is not None and effect.policy == ran and comparison.records[0].events is not None:
             write(_repeated(effect, comparison.records[0]))
     write(sentence(comparison))
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SURE = 0.99
 """Share of the start orders in which a setting has to keep the best run to be recommended."""
 
-_BUDGET = 150_000_000
+_BUDGET = 100_000_000
 """Reports that all start orders together may replay: one or two seconds."""
 
 _FEW_ORDERS = 20
@@ -51,6 +51,9 @@ class Record:
     cut : ndarray of int32, shape (runs,), or None
         Interval at which a policy stopped the run in fact, 0 for never. What such a run would have reached is not
         known; as intervals that were saved, it counts as long as the longest of all.
+    policy : Policy or None
+        The policy that ran: what it did is not replayed as something that might have been, but as it happened. A run
+        that had ended by itself before the policy's word reached it was not stopped.
     earlier : int
         So many rows at the end are runs of earlier sweeps, which were compared with but not run.
     """
@@ -62,6 +65,7 @@ class Record:
     interval_s: FloatVector | None = None
     events: npt.NDArray[np.int32] | None = None
     cut: npt.NDArray[np.int32] | None = None
+    policy: Policy | None = None
     earlier: int = 0
 
 
@@ -168,7 +172,7 @@ def compare(policies: Sequence[Policy], records: Sequence[Record], *, orders: in
         judges.append(judge)
     replayers = [_Replayer(record) for record in records]
     everything = list(range(len(judges)))
-    as_run = [replayer.as_recorded(judges, everything) for replayer in replayers]
+    as_run = [replayer.as_recorded(policies, judges) for replayer in replayers]
     effects = [_join(policy, [outcomes[i] for outcomes in as_run], replayers) for i, policy in enumerate(policies)]
 
     reports = sum(replayer.reports for replayer in replayers)
@@ -233,20 +237,26 @@ class _Replayer:
         best: FloatMatrix = np.maximum.accumulate(np.where(np.isfinite(scores), scores, -np.inf), axis=1)
         return best
 
-    def as_recorded(self, judges: list[RuleJudge], chosen: list[int]) -> dict[int, _Outcome]:
+    def as_recorded(self, policies: Sequence[Policy], judges: list[RuleJudge]) -> dict[int, _Outcome]:
         """Replay as the reports came, or with the runs taking turns where nobody knows."""
-        record = self.record
-        stops = self.in_order(judges, chosen, None) if record.events is None else self._follow(judges, chosen)
+        chosen = list(range(len(judges)))
+        if self.record.events is None:
+            stops = self.in_order(judges, chosen, None)
+        else:
+            ran = [i for i in chosen if policies[i] == self.record.policy]
+            others = [i for i in chosen if policies[i] != self.record.policy]
+            stops = self._follow(judges, others, self.cut)
+            for i, found in self._follow(judges, ran, np.full_like(self.cut, -1)).items():
+                stops[i] = np.where(self.is_cut, found, 0)
 
         def work(some: list[int]) -> list[tuple[int, _Outcome]]:
             return [(i, self.outcome(stops[i], with_correlation=True)) for i in some]
 
         return dict(in_threads(work, chosen, 0))
 
-    def _follow(self, judges: list[RuleJudge], chosen: list[int]) -> dict[int, IntVector]:
+    def _follow(self, judges: list[RuleJudge], chosen: list[int], cut: npt.NDArray[np.int32]) -> dict[int, IntVector]:
         events = self.record.events
         assert events is not None
-        cut = self.cut
 
         def work(some: list[int]) -> list[tuple[int, IntVector]]:
             ranked = [i for i in some if self.study is not None and judges[i].is_ranked]

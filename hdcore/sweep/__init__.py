@@ -14,7 +14,7 @@ from hdcore.sweep.lifecycle import (
     new_sweep_id,
     run_sweep,
 )
-from hdcore.sweep.replaying import policy_of, record_of, record_of_runs
+from hdcore.sweep.replaying import record_of, record_of_runs
 from hdcore.sweep.resuming import resume_runs, resuming_spec
 from hdcore.sweep.stored import Sweep, open_sweep
 from hdcore.sweep.tuning import tune
@@ -32,7 +32,6 @@ __all__ = [
     "local_executor",
     "new_sweep_id",
     "open_sweep",
-    "policy_of",
     "record_of",
     "record_of_runs",
     "resume_runs",

@@ -61,6 +61,7 @@ def record_of(reader: StoreReader) -> Record:
         interval_s=_pace([(times[0], times[-1]) for times in heard], [len(times) - 1 for times in heard]),
         events=_events(heard, ends, [len(reports) for reports in earlier]),
         cut=cut,
+        policy=policy_of(reader),
         earlier=len(earlier),
     )
 

@@ -19,7 +19,7 @@ from hdcore.driver import drive
 from hdcore.policies import compare, from_json
 from hdcore.records import Limits, SweepSpec
 from hdcore.store import Store, StoreReader
-from hdcore.sweep import policy_of, record_of
+from hdcore.sweep import record_of
 from hdcore.typing import Goal, RunStatus
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "driver"))
@@ -53,7 +53,8 @@ def test_the_policy_that_ran_does_exactly_the_same_when_it_is_replayed(tmp_path:
     with Store.create(tmp_path / "root", spec, sweep_id="HD_test") as store:
         drive(store, ScriptedExecutor(play, slots=6), prepare=bare_launch)
     with StoreReader.open(tmp_path / "root" / "sweeps" / "s") as reader:
-        record, ran, runs = record_of(reader), policy_of(reader), reader.runs()
+        record, runs = record_of(reader), reader.runs()
+    ran = record.policy
     assert ran == from_json(policy)
     assert ran is not None
     [effect] = compare([ran], [record], orders=0).effects
@@ -62,6 +63,31 @@ def test_the_policy_that_ran_does_exactly_the_same_when_it_is_replayed(tmp_path:
     assert effect.stopped_at[0].tolist() == stopped
     assert effect.unseen == 0
     assert record.workers == 6
+
+
+def test_a_run_that_ended_before_the_word_of_the_policy_was_not_stopped(tmp_path: Path) -> None:
+    """It goes on being compared with in all its length, as it was in fact."""
+    policy = {"name": "TruncationSelection", "properties": {"truncation_percentage": 50}}
+    spec = SweepSpec(
+        name="s", metric="loss", goal=Goal.MINIMIZE, limits=Limits(max_total_runs=40), command="true", seed=7,
+        space={"x": ["uniform", [0, 1]]}, policy=policy,
+    )  # fmt: skip
+
+    class Deaf(ScriptedExecutor):
+        def cancel(self, number: int, reason: str, *, grace_s: float = 5.0) -> None:
+            if number % 3:
+                super().cancel(number, reason, grace_s=grace_s)
+
+    tmp_path.chmod(0o700)
+    with Store.create(tmp_path / "root", spec, sweep_id="HD_test") as store:
+        drive(store, Deaf(play, slots=6), prepare=bare_launch)
+    with StoreReader.open(tmp_path / "root" / "sweeps" / "s") as reader:
+        record = record_of(reader)
+    assert record.policy is not None
+    assert record.cut is not None
+    [effect] = compare([record.policy], [record], orders=0).effects
+    assert effect.stopped_at[0].tolist() == record.cut.tolist()
+    assert (record.cut > 0).sum() > 5
 
 
 @pytest.fixture(scope="module")
