@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hdcore.azure import load_sweep
+from hdcore.azure import load_sweep, write_sweep
 from hdcore.errors import InputError
+from hdcore.hyperdrive.policies import EarlyTerminationPolicy
 from hdcore.policies import BanditPolicy, from_json
 
 SWEEP = """
@@ -47,3 +48,16 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, text: str, message: str
     with pytest.raises(InputError, match=message) as caught:
         load(tmp_path, text)
     assert caught.value.field == "hdcore.slack_iqr"
+
+
+def test_it_is_written_and_read_back_and_azure_has_a_slack_of_its_own(tmp_path: Path) -> None:
+    load(tmp_path, BANDIT + "hdcore: {slack_iqr: 1.5}\n")
+    text, _ = write_sweep(load_sweep(tmp_path / "sweep.yml"))
+    assert "slack_factor: 1.0" in text
+    (tmp_path / "again.yml").write_text(text)
+    assert from_json(load_sweep(tmp_path / "again.yml").policy) == BanditPolicy(1, delay_evaluation=5, slack_iqr=1.5)
+
+
+def test_hyperdrives_class_keeps_it() -> None:
+    document = BanditPolicy(2, delay_evaluation=5, slack_iqr=1.5, population="reached").to_json()
+    assert EarlyTerminationPolicy.from_json(document).to_json() == document
