@@ -3,19 +3,32 @@
     pytest bench/bench_policies.py --benchmark-only
 
 Every test first asserts that both sides give the same answer (where they answer the same question). Ratios of CPU
-time, best of the rounds, are put into ``extra_info``, so that the JSON of a run holds them.
+time, best of the rounds, are put into ``extra_info``, so that the JSON of a run holds them. The comparison with Ray
+needs ``pip install "ray[tune]"``; without it that one says so and is left out.
 """
 
 from __future__ import annotations
 
+import os
 import time
+from itertools import cycle, islice, product
 
 import numpy as np
 import pytest
 
-from hdcore.policies import BanditPolicy, MedianStoppingPolicy, TruncationSelectionPolicy, evaluate, replay
+from hdcore.policies import (
+    BanditPolicy,
+    MedianStoppingPolicy,
+    Record,
+    TruncationSelectionPolicy,
+    compare,
+    evaluate,
+    replay,
+)
+from hdcore.typing import Goal
 
 RUNS, INTERVALS = 100_000, 100
+IS_QUICK = os.environ.get("HDCORE_BENCH_QUICK", "") not in ("", "0")
 
 
 def learning_curves(runs: int, intervals: int, seed: int = 0) -> np.ndarray:
@@ -99,7 +112,44 @@ def test_streaming(benchmark, curves, kind, runs):
     for row in table[:20, :50]:
         assert many.report_many(small, row).tolist() == [one.report(run, row[run]) for run in range(50)]
     benchmark(stream)
-    benchmark.extra_info["ns a report"] = cpu_seconds(stream, 3) / table.size * 1e9
+    cost = cpu_seconds(stream, 3) / table.size
+    benchmark.extra_info["ns a report"] = cost * 1e9
+    if runs > 1_000:
+        few, first = np.arange(1_000), np.ascontiguousarray(table[:, :1_000])
+
+        def stream_few():
+            judge = policy.judge()
+            for row in first:
+                judge.report_many(few, row)
+
+        benchmark.extra_info["of 1,000 runs"] = cost / (cpu_seconds(stream_few) / first.size)
+
+
+@pytest.mark.parametrize("kind", ["median", "bandit", "truncation"])
+@pytest.mark.benchmark(group="a live sweep: runs start as others end, those that are stopped end, 10,000 x 100")
+def test_live_sweep(benchmark, curves, kind):
+    """What a driver asks for, in batches of what a turn brings: 100 runs at a time, ends told."""
+    policy, table, at_once = ONE_SHOT[kind], curves[:10_000], 100
+
+    def live():
+        judge, waiting = policy.judge(), iter(range(at_once, len(table)))
+        numbers, done, reports = np.arange(at_once), np.zeros(at_once, np.int64), 0
+        stopped = np.zeros(len(table), np.int64)
+        while len(numbers):
+            verdicts = judge.report_many(numbers, table[numbers, done])
+            reports, done = reports + len(numbers), done + 1
+            over = verdicts | (done == INTERVALS)
+            for slot in np.flatnonzero(over):
+                judge.end(numbers[slot])
+                stopped[numbers[slot]] = done[slot] if verdicts[slot] else 0
+                numbers[slot], done[slot] = next(waiting, -1), 0
+            numbers, done = numbers[numbers >= 0], done[numbers >= 0]
+        return reports, stopped
+
+    reports, stopped = live()
+    assert np.count_nonzero(stopped) > 1_000
+    benchmark.pedantic(live, rounds=2 if IS_QUICK else 5, iterations=1)
+    benchmark.extra_info["ns a report"] = benchmark.stats.stats.min / reports * 1e9
 
 
 @pytest.mark.parametrize("who", ["hdcore", "optuna"])
@@ -132,7 +182,7 @@ def test_streaming_against_optuna(benchmark, curves, who):
                 report(run, score)
 
         benchmark(stream)
-        benchmark.extra_info["us a report"] = benchmark.stats.stats.min / len(reports) * 1e6
+        benchmark.extra_info["us a report"] = cpu_seconds(stream, 3) / len(reports) * 1e6
         return
     study = optuna.create_study(direction="maximize", pruner=optuna.pruners.MedianPruner(1, 5))
     for row in scores[:-1]:
@@ -149,7 +199,111 @@ def test_streaming_against_optuna(benchmark, curves, who):
             trial.should_prune()
 
     benchmark.pedantic(last_trial, rounds=3, iterations=1)
-    benchmark.extra_info["us a report"] = benchmark.stats.stats.min / intervals * 1e6
+    benchmark.extra_info["us a report"] = cpu_seconds(last_trial, 3) / intervals * 1e6
+
+
+class RayTrial:
+    def __init__(self, number):
+        self.trial_id = str(number)
+
+
+@pytest.mark.parametrize("who", ["hdcore", "ray"])
+@pytest.mark.benchmark(group="streaming median against Ray, one Python call a report, the last of 1,000 runs x 50")
+def test_streaming_against_ray(benchmark, curves, who):
+    """Ray leaves the run that is judged out of its median: with a copy of it among the others the rules are the same.
+
+    Both are asked about the 50 reports of a last run when 999 are complete; population="reached", no delay.
+    """
+    try:
+        from ray.tune.schedulers import MedianStoppingRule, TrialScheduler
+    except ImportError:
+        pytest.skip("ray is not installed, so nothing is compared with it: pip install 'ray[tune]'")
+    runs, intervals = 1_000, 50
+    scores = curves[: runs - 1, :intervals]
+    policy = MedianStoppingPolicy(population="reached")
+
+    def results(row):
+        return [{"training_iteration": k, "score": float(value)} for k, value in enumerate(row, 1)]
+
+    rule = MedianStoppingRule(
+        time_attr="training_iteration", metric="score", mode="max", grace_period=1, min_samples_required=1
+    )
+    for number, row in enumerate(scores):
+        rule._results[RayTrial(number)] = results(row)  # as complete runs, without asking about each of their reports
+
+    def of_ray(row):
+        twin, last = RayTrial("twin"), RayTrial("last")
+        rule._results[twin] = results(row)
+        found = []
+        for result in results(row):
+            found.append(rule.on_trial_result(None, last, result) == TrialScheduler.STOP)
+            rule._stopped_trials.discard(last)
+        del rule._results[twin], rule._results[last]
+        return found
+
+    judge = policy.judge()
+    for column in scores.T:
+        judge.report_many(np.arange(runs - 1), column)
+    numbers = iter(range(runs, 1_000_000))
+
+    def of_hdcore(row):
+        run = next(numbers)
+        return [judge.report(run, value) for value in row]
+
+    decisions = []
+    for last in range(runs, runs + (2 if IS_QUICK else 6)):
+        fresh, own = policy.judge(), curves[last, :intervals]
+        for column in scores.T:
+            fresh.report_many(np.arange(runs - 1), column)
+        found = [fresh.report(runs, value) for value in own.tolist()]
+        assert found == of_ray(own)
+        decisions += found
+    assert len(set(decisions)) == 2  # some are stopped, some are not
+    row = curves[runs, :intervals].tolist()
+    ask = of_ray if who == "ray" else of_hdcore
+    benchmark.pedantic(ask, (row,), rounds=2 if who == "ray" else 20, iterations=1)
+    benchmark.extra_info["us a report"] = cpu_seconds(lambda: ask(row), 2 if who == "ray" else 20) / intervals * 1e6
+
+
+def mixed_settings(count):
+    """Settings of all three policies, with delays, intervals and slacks of all sizes."""
+    found = []
+    for delay, every, step in product(range(20), (1, 2, 5), range(10)):
+        found.append(MedianStoppingPolicy(every, delay, population="reached" if step % 5 == 4 else "all"))
+        found.append(BanditPolicy(every, 0.02 * 2**step, None, delay))
+        found.append(TruncationSelectionPolicy(5 + 9 * step, every, delay))
+    order = np.random.default_rng(0).permutation(len(found))
+    return [found[i] for i in islice(cycle(order), count)]
+
+
+@pytest.mark.parametrize("kind", ["one after the other", "1,000 mixed settings"])
+@pytest.mark.benchmark(group="replay of 10^6 reports (10,000 x 100), 8 workers, by one CPU")
+def test_many_settings(benchmark, curves, kind):
+    """All settings and their table: savings, losses, ranks kept. Beside it: each setting for itself, at its cost."""
+    data, count = curves[:10_000], 30 if IS_QUICK else 1_000
+    policies = mixed_settings(count)
+    cpus = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cpus)})
+    try:
+        together = replay(policies[:12], data, "maximize", workers=8)
+        for policy, effect in zip(policies[:12], together, strict=True):
+            assert np.array_equal(effect.stopped_at, replay([policy], data, "maximize", workers=8)[0].stopped_at)
+        record = Record(name="bench", curves=data, goal=Goal.MAXIMIZE, workers=8)
+        some = policies if kind == "1,000 mixed settings" else policies[:30]
+
+        def work():
+            start = time.thread_time()
+            if kind == "1,000 mixed settings":
+                compare(policies, [record], orders=0)
+            else:
+                for policy in some:
+                    replay([policy], data, "maximize", workers=8)
+            return (time.thread_time() - start) / len(some)
+
+        seconds = benchmark.pedantic(work, rounds=1, iterations=1)
+        benchmark.extra_info |= {"CPU s for 1,000": seconds * 1_000, "ns a report": seconds * 1e9 / data.size}
+    finally:
+        os.sched_setaffinity(0, cpus)
 
 
 @pytest.mark.parametrize("workers", [1, 100])

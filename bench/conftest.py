@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +14,30 @@ NOTED: dict[str, list[tuple[str, dict[str, Any]]]] = {}
 @pytest.fixture(autouse=True)
 def _note(request: pytest.FixtureRequest) -> Iterator[None]:
     benchmark = request.getfixturevalue("benchmark") if "benchmark" in request.fixturenames else None
+    before = _forget_peak() if benchmark is not None else None
     yield
-    if benchmark is not None and benchmark.extra_info:
-        name = request.node.name.removeprefix("test_")
-        NOTED.setdefault(benchmark.group or "", []).append((name, dict(benchmark.extra_info)))
+    if benchmark is None or benchmark.stats is None:
+        return
+    if before is not None and (peak := _resident("VmHWM")) is not None:
+        benchmark.extra_info["peak MB"] = max(peak - before, 0) / 2**20
+    name = request.node.name.removeprefix("test_")
+    NOTED.setdefault(benchmark.group or "", []).append((name, dict(benchmark.extra_info)))
+
+
+def _forget_peak() -> int | None:
+    """Let the kernel count the process's peak from now on; return what it holds now. None: it cannot."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return None
+    return _resident("VmRSS")
+
+
+def _resident(what: str) -> int | None:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{what}:"):
+            return int(line.split()[1]) << 10
+    return None
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

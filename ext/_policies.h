@@ -8,17 +8,20 @@
 #ifndef HDCORE_POLICIES_H
 #define HDCORE_POLICIES_H
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HD_NONE = 0, HD_BANDIT = 1, HD_MEDIAN = 2, HD_TRUNCATION = 3 };
+/* HD_SPREAD: a bandit whose slack counts in interquartile ranges of the population. */
+enum { HD_NONE = 0, HD_BANDIT = 1, HD_MEDIAN = 2, HD_TRUNCATION = 3, HD_SPREAD = 4 };
+enum { HD_LOW_QUARTILE = 25, HD_HIGH_QUARTILE = 75 };
 enum { HD_OK = 0, HD_STOP = 1, HD_NO_MEMORY = -1 };
 
 typedef struct {
     int rule;
     int64_t every;    /* evaluation interval, >= 1 */
     int64_t first;    /* first interval at which the policy is applied: a multiple of `every`, >= 1 */
-    double slack;     /* bandit */
+    double slack;     /* bandit, spread */
     int relative;     /* bandit: the slack is a factor, not an amount */
     int percentage;   /* truncation: 1 … 99; median: 50, since the low half of n values holds n * 50 // 100 */
     int reached_only; /* runs that ended before k are no part of the population at k */
@@ -45,6 +48,7 @@ typedef struct {
     int64_t n_low, n_high, room_low, room_high, room_middle;
     int64_t n_middle;
     int64_t seen; /* ended runs looked at so far */
+    double top;   /* largest key; spread only */
 } hd_split;
 
 typedef struct {
@@ -70,7 +74,7 @@ typedef struct {
     int32_t *ended_run; /* truncation, live only */
     int64_t n_ended, room_ended;
     int64_t n_slots, room_slots; /* of the one array below that the rule uses */
-    hd_split *splits;
+    hd_split *splits; /* spread: two a slot, around the low and the high quartile; the first one has `seen` and `top` */
     hd_live *lives;
     double *tops;       /* bandit: best b of the runs that reported the interval */
     double *ended_tops; /* bandit: best b of the runs that ended before the interval; grows with the slot */
@@ -86,6 +90,13 @@ int hd_judge_report(hd_judge *judge, int64_t run, double score);
 /* `run` may be unknown (no report yet) or ended before: then nothing changes. */
 int hd_judge_end(hd_judge *judge, int64_t run);
 size_t hd_judge_bytes(const hd_judge *judge);
+
+/* Events in their order, as in _study.h; the end of a run is interval 0. `rule` may be any. */
+typedef struct {
+    const int32_t *event_row, *event_interval;
+    int64_t n_events;
+    const int32_t *cut;
+} hd_events;
 
 /* Curves of finished runs, as they lie in memory; strides in items. NaN after a run's end. */
 typedef struct {
@@ -104,6 +115,8 @@ int hd_lockstep(const hd_rule *rule, const hd_curves *curves, const int32_t *len
 int hd_replay(const hd_rule *rule, const hd_curves *curves, const int32_t *lengths, int64_t workers,
               const double *durations, int64_t *stopped, double *makespan, double *best);
 
+int hd_follow(const hd_rule *rule, const hd_curves *curves, const hd_events *events, int64_t *stopped);
+
 static inline double hd_score(const hd_curves *c, int64_t run, int64_t interval)
 {
     int64_t at = run * c->run_stride + interval * c->interval_stride;
@@ -116,6 +129,12 @@ static inline double hd_bandit_allowed(const hd_rule *rule, double top)
     if (!rule->relative)
         return top - rule->slack;
     return top >= 0 ? top / (1.0 + rule->slack) : top * (1.0 + rule->slack);
+}
+
+/* The same for a slack in interquartile ranges; a population without spread has no scale, so nobody is ended. */
+static inline double hd_spread_allowed(const hd_rule *rule, double top, double low, double high)
+{
+    return high > low ? top - rule->slack * (high - low) : -INFINITY;
 }
 
 /* Mean of the two middle values; halves first where their sum leaves the range of a double. */

@@ -2,6 +2,8 @@
 
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 
 import numpy as np
 
@@ -14,6 +16,7 @@ cdef extern from "_policies.h" nogil:
         HD_BANDIT
         HD_MEDIAN
         HD_TRUNCATION
+        HD_SPREAD
         HD_OK
         HD_STOP
         HD_NO_MEMORY
@@ -53,14 +56,55 @@ cdef extern from "_policies.h" nogil:
     size_t hd_judge_bytes(const hd_judge *judge)
     void hd_curve_lengths(const hd_curves *curves, int32_t *lengths)
     int hd_lockstep(const hd_rule *rule, const hd_curves *curves, const int32_t *lengths, int64_t *stopped)
+    ctypedef struct hd_events:
+        const int32_t *event_row
+        const int32_t *event_interval
+        int64_t n_events
+        const int32_t *cut
+
+    int hd_follow(const hd_rule *rule, const hd_curves *curves, const hd_events *events, int64_t *stopped)
     int hd_replay(const hd_rule *rule, const hd_curves *curves, const int32_t *lengths, int64_t workers,
                   const double *durations, int64_t *stopped, double *makespan, double *best)
+
+
+cdef extern from "_study.h" nogil:
+    ctypedef struct hd_item:
+        pass
+
+    ctypedef struct hd_ranking:
+        const hd_item *items
+        const int32_t *column
+        const int64_t *column_start
+        const int32_t *count_of
+        const double *value
+        int64_t size
+
+    ctypedef struct hd_study:
+        int64_t n_runs, n_intervals
+        const int32_t *lengths
+        const double *best
+        hd_ranking means, bests
+
+    ctypedef struct hd_schedule:
+        const int32_t *order
+        int64_t workers
+        const double *durations
+        const double *elapsed
+        const int32_t *event_row
+        const int32_t *event_interval
+        int64_t n_events
+        const int32_t *cut
+
+    void hd_study_fold(const hd_curves *curves, const int32_t *lengths, double *best, double *mean)
+    int hd_study_replay(const hd_study *study, const hd_rule *rules, int64_t n_rules, const hd_schedule *schedule,
+                        int64_t *stopped, double *makespan)
 
 
 NONE = HD_NONE
 BANDIT = HD_BANDIT
 MEDIAN = HD_MEDIAN
 TRUNCATION = HD_TRUNCATION
+SPREAD = HD_SPREAD
 
 cdef int64_t LARGEST = 2147483646  # runs are numbered in 32 bits
 
@@ -75,7 +119,7 @@ cdef class RuleJudge:
     def __cinit__(self, int rule, object evaluation_interval, object delay_evaluation, *, double slack=0.0,
                   bint relative=False, int percentage=50, bint reached_only=False, bint live_only=False):
         cdef hd_rule settings
-        if not NONE <= rule <= TRUNCATION or not 1 <= percentage <= 99 or evaluation_interval < 1:
+        if not NONE <= rule <= SPREAD or not 1 <= percentage <= 99 or evaluation_interval < 1:
             raise PolicyError(f"no such rule: {rule}, every {evaluation_interval}, {percentage} percent")
         # Beyond 2**62 the policy is never applied: no run reports that often.
         settings.every = min(evaluation_interval, 1 << 62)
@@ -166,8 +210,30 @@ cdef class RuleJudge:
         return self.state.bar
 
     @property
+    def is_ranked(self):
+        return not self.state.rule.live_only and self.state.rule.rule != HD_SPREAD
+
+    @property
     def nbytes(self):
         return hd_judge_bytes(self.state)
+
+
+cdef int check_events(const int32_t[:, ::1] events, const int32_t[::1] cut, const int32_t[::1] lengths,
+                  int64_t runs) except -1:
+    """Each run reports its intervals in order and each once, then ends once."""
+    cdef int64_t i
+    cdef int32_t row, k
+    if events.shape[0] != 2 or cut is None or cut.shape[0] != runs:
+        raise ShapeError(f"events has {events.shape[0]} rows; give runs and intervals, and a cut for each run")
+    cdef int32_t[::1] at = np.zeros(max(runs, 1), np.int32)
+    for i in range(events.shape[1]):
+        row, k = events[0, i], events[1, i]
+        if row < 0 or row >= runs or at[row] < 0 or k not in (0, at[row] + 1) or (
+            k > lengths[row]
+        ):
+            raise ShapeError(f"event {i}: run {row} cannot report interval {k}; give reports in order, then 0")
+        at[row] = k if k else -1
+    return 0
 
 
 cdef class Curves:
@@ -227,3 +293,122 @@ cdef class Curves:
         if done == HD_NO_MEMORY:
             raise MemoryError
         return makespan, best
+
+    def follow(self, RuleJudge judge not None, const int32_t[:, ::1] events not None, const int32_t[::1] cut not None,
+               int64_t[::1] stopped not None):
+        cdef int done = HD_OK
+        cdef hd_events told
+        if stopped.shape[0] != self.view.n_runs:
+            raise ShapeError(f"stopped has {stopped.shape[0]} items for {self.view.n_runs} runs")
+        check_events(events, cut, self._lengths, self.view.n_runs)
+        if self.view.n_runs and events.shape[1]:
+            told.event_row, told.event_interval, told.cut = &events[0, 0], &events[1, 0], &cut[0]
+            told.n_events = events.shape[1]
+            with nogil:
+                done = hd_follow(&judge.state.rule, &self.view, &told, &stopped[0])
+        if done == HD_NO_MEMORY:
+            raise MemoryError
+
+
+cdef class Study:
+    """One record, ranked once, to be replayed under many settings."""
+
+    cdef hd_study view
+    cdef list arrays
+    cdef readonly object best, lengths
+    cdef const int32_t[::1] _lengths
+    cdef const double[:, ::1] _best
+
+    def __cinit__(self, Curves curves not None):
+        cdef int64_t n = curves.view.n_runs, t = curves.view.n_intervals
+        if n * t > LARGEST:
+            raise ShapeError(f"{n} runs of {t} intervals are too many to rank; there may be {LARGEST} reports")
+        best, mean = np.full((max(n, 1), max(t, 1)), -np.inf), np.full((max(n, 1), max(t, 1)), -np.inf)
+        cdef double[:, ::1] b = best, a = mean
+        self.lengths = curves.lengths
+        lengths = np.zeros(max(n, 1), np.int32)
+        lengths[:n] = curves.lengths
+        self._lengths = lengths
+        if n and t:
+            with nogil:
+                hd_study_fold(&curves.view, &self._lengths[0], &b[0, 0], &a[0, 0])
+        self.arrays = [best, mean, lengths]
+        self.best, self._best = best[:n, :t], best
+        self.view.n_runs, self.view.n_intervals = n, t
+        self.view.lengths, self.view.best = &self._lengths[0], &self._best[0, 0]
+        reported = np.arange(t) < curves.lengths[:, None]
+        items = np.flatnonzero(reported)
+        bests, means = best[:n, :t][reported], mean[:n, :t][reported]
+        by_best, by_mean = np.argsort(bests, kind="stable"), np.argsort(means, kind="stable")
+        self._rank(&self.view.bests, items, by_best, bests[by_best], by_best, bests[by_best])
+        self._rank(&self.view.means, items, by_mean, means[by_mean], by_best, bests[by_best])
+
+    cdef int _rank(self, hd_ranking *into, items, by_key, keys, by_best, bests) except -1:
+        """Fill a ranking. `items`: row * intervals + k - 1 of each report; `by_key`, `by_best`: the orders of them."""
+        cdef int64_t t = max(self.view.n_intervals, 1), size = len(items)
+        table = np.zeros((max(self.view.n_runs, 1) * t, 4), np.int32)
+        table[items[by_key], 0] = np.arange(size, dtype=np.int32)
+        table[items[by_best], 1] = np.searchsorted(keys, bests, side="right")
+        interval = (items[by_key] % t).astype(np.int32)
+        column = np.argsort(interval, kind="stable").astype(np.int32)
+        start = np.concatenate([[0], np.cumsum(np.bincount(interval, minlength=t))]).astype(np.int64)
+        table[items[by_key[column]], 2] = np.arange(size) - start[interval[column]]
+        column, counts, values = np.append(column, 0), np.append(interval + 1, 0), np.append(keys, np.inf)  # not empty
+        cdef int32_t[:, ::1] of_table = table
+        cdef int32_t[::1] of_column = column.astype(np.int32), of_counts = counts.astype(np.int32)
+        cdef int64_t[::1] of_start = start
+        cdef double[::1] of_values = values
+        into.items, into.column, into.column_start = <const hd_item *>&of_table[0, 0], &of_column[0], &of_start[0]
+        into.count_of, into.value, into.size = &of_counts[0], &of_values[0], size
+        self.arrays += [table, of_column, of_counts, of_start, values]
+        return 0
+
+    def replay(self, judges, *, const int32_t[::1] order=None, int64_t workers=1, const double[::1] durations=None,
+               const double[:, ::1] elapsed=None, const int32_t[:, ::1] events=None, const int32_t[::1] cut=None):
+        cdef int64_t n = self.view.n_runs, m = len(judges), i
+        cdef int done = HD_OK
+        cdef hd_schedule schedule
+        cdef RuleJudge judge
+        places = np.arange(max(n, 1), dtype=np.int32)
+        cdef const int32_t[::1] natural = places
+        memset(&schedule, 0, sizeof(schedule))
+        if order is not None and (order.shape[0] != n or not np.array_equal(np.sort(order), places[:n])):
+            raise ShapeError(f"order has {order.shape[0]} items and has to hold each of {n} runs once")
+        if workers < 1 or (durations is not None and durations.shape[0] != n):
+            raise ShapeError(f"{workers} workers and durations of another length than {n} runs")
+        if elapsed is not None and (elapsed.shape[0] != n or elapsed.shape[1] != self.view.n_intervals):
+            raise ShapeError(f"elapsed is no matrix of {n} runs and {self.view.n_intervals} intervals")
+        if events is not None:
+            check_events(events, cut, self._lengths, n)
+        stopped, makespan = np.zeros((m, n), np.int64), np.zeros(m)
+        if n == 0 or m == 0 or self.view.n_intervals == 0:
+            return stopped, makespan
+        schedule.order = &natural[0] if order is None else &order[0]
+        schedule.workers = min(workers, n)
+        if durations is not None:
+            schedule.durations = &durations[0]
+        if elapsed is not None:
+            schedule.elapsed = &elapsed[0, 0]
+        if events is not None:
+            schedule.n_events = events.shape[1]
+            if schedule.n_events == 0:
+                return stopped, makespan
+            schedule.event_row, schedule.event_interval, schedule.cut = &events[0, 0], &events[1, 0], &cut[0]
+        cdef int64_t[:, ::1] stops = stopped
+        cdef double[::1] spans = makespan
+        cdef hd_rule *rules = <hd_rule *>malloc(m * sizeof(hd_rule))
+        if rules is NULL:
+            raise MemoryError
+        try:
+            for i in range(m):
+                judge = judges[i]
+                if not judge.is_ranked:
+                    raise PolicyError("this policy does not look at ranks only; use Curves.replay or Curves.follow")
+                rules[i] = judge.state.rule
+            with nogil:
+                done = hd_study_replay(&self.view, rules, m, &schedule, &stops[0, 0], &spans[0])
+        finally:
+            free(rules)
+        if done == HD_NO_MEMORY:
+            raise MemoryError
+        return stopped, makespan

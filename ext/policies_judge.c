@@ -297,6 +297,11 @@ static int live_insert(hd_live *s, const hd_judge *j, int64_t run, double key, d
 
 /* ---- judge ---- */
 
+static inline int64_t splits_a_slot(const hd_rule *rule)
+{
+    return rule->rule == HD_SPREAD ? 2 : 1;
+}
+
 hd_judge *hd_judge_new(const hd_rule *rule)
 {
     hd_judge *judge = calloc(1, sizeof *judge);
@@ -312,7 +317,7 @@ void hd_judge_free(hd_judge *judge)
 {
     if (!judge)
         return;
-    for (int64_t i = 0; judge->splits && i < judge->n_slots; i++) {
+    for (int64_t i = 0; judge->splits && i < judge->n_slots * splits_a_slot(&judge->rule); i++) {
         free(judge->splits[i].low);
         free(judge->splits[i].middle);
         free(judge->splits[i].high);
@@ -360,7 +365,7 @@ static int reserve_slots(hd_judge *j, int64_t slot)
         size = sizeof(hd_live);
     } else {
         items = (void **)&j->splits;
-        size = sizeof(hd_split);
+        size = sizeof(hd_split) * (size_t)splits_a_slot(&j->rule);
     }
     if (make_room(items, &j->room_slots, slot + 1, size))
         return HD_NO_MEMORY;
@@ -382,6 +387,27 @@ static inline int verdict(hd_judge *j, double best, double bar)
         return HD_OK;
     j->bar = bar;
     return HD_STOP;
+}
+
+static int spread_insert(hd_split *s, double key)
+{
+    s->top = s->n_middle == 0 || key > s->top ? key : s->top;
+    return split_insert(&s[0], key, HD_LOW_QUARTILE) || split_insert(&s[1], key, HD_HIGH_QUARTILE) ? HD_NO_MEMORY : HD_OK;
+}
+
+static int spread_report(hd_judge *j, hd_split *s, const hd_run *run)
+{
+    if (!j->rule.reached_only)
+        for (; s->seen < j->n_ended; s->seen++)
+            if (j->ended[s->seen].count < run->count && spread_insert(s, j->ended[s->seen].key))
+                return HD_NO_MEMORY;
+    if (spread_insert(s, run->best))
+        return HD_NO_MEMORY;
+    int64_t n = split_size(s), low = n * HD_LOW_QUARTILE / 100, high = n * HD_HIGH_QUARTILE / 100;
+    if (split_reach(&s[0], low) || split_reach(&s[1], high))
+        return HD_NO_MEMORY;
+    double q1 = s[0].middle[low - s[0].n_low], q3 = s[1].middle[high - s[1].n_low];
+    return verdict(j, run->best, hd_spread_allowed(&j->rule, s->top, q1, q3));
 }
 
 static int split_report(hd_judge *j, hd_split *s, const hd_run *run, double key)
@@ -435,6 +461,8 @@ int hd_judge_report(hd_judge *j, int64_t number, double score)
             return HD_NO_MEMORY;
         return verdict(j, run->best, edge);
     }
+    if (rule->rule == HD_SPREAD)
+        return spread_report(j, &j->splits[2 * slot], run);
     return split_report(j, &j->splits[slot], run,
                         rule->rule == HD_MEDIAN ? hd_mean(run->total, run->finite, run->best) : run->best);
 }
@@ -472,8 +500,9 @@ size_t hd_judge_bytes(const hd_judge *j)
     bytes += (size_t)j->room_ended * (j->rule.live_only ? sizeof(int32_t) : sizeof(hd_ended));
     if (j->rule.rule == HD_BANDIT)
         return bytes + (size_t)j->room_slots * 2 * sizeof(double);
-    bytes += (size_t)j->room_slots * (j->rule.live_only ? sizeof(hd_live) : sizeof(hd_split));
-    for (int64_t i = 0; i < j->n_slots; i++) {
+    int64_t width = splits_a_slot(&j->rule);
+    bytes += (size_t)j->room_slots * (j->rule.live_only ? sizeof(hd_live) : (size_t)width * sizeof(hd_split));
+    for (int64_t i = 0; i < j->n_slots * width; i++) {
         if (j->rule.live_only) {
             const hd_live *s = &j->lives[i];
             bytes += (size_t)(s->room_low + s->room_high) * sizeof(hd_owned) + (size_t)s->room_side;

@@ -320,6 +320,12 @@ static double edge_of(const hd_rule *rule, const living *l, int w)
         return hd_bandit_allowed(rule, greatest(key, l->m, present_only ? -INFINITY : l->ended_top));
     if (all == 0)
         return -INFINITY;
+    if (rule->rule == HD_SPREAD) {
+        double low, high, top = greatest(key, l->m, greatest(l->ended, ended, -INFINITY));
+        order_statistics(key, l->m, l->ended, ended, all, all * HD_LOW_QUARTILE / 100, l->scratch, &low, &before);
+        order_statistics(key, l->m, l->ended, ended, all, all * HD_HIGH_QUARTILE / 100, l->scratch, &high, &before);
+        return hd_spread_allowed(rule, top, low, high);
+    }
     order_statistics(key, l->m, l->ended, ended, all, all * rule->percentage / 100, l->scratch, &at, &before);
     return rule->rule == HD_MEDIAN && all % 2 == 0 ? hd_middle(before, at) : at;
 }

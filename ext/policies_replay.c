@@ -125,6 +125,33 @@ static int replay_events(hd_judge *judge, const hd_curves *curves, const int32_t
     return HD_OK;
 }
 
+int hd_follow(const hd_rule *rule, const hd_curves *curves, const hd_events *events, int64_t *stopped)
+{
+    hd_judge *judge = hd_judge_new(rule);
+    int done = !judge || hd_judge_reserve(judge, curves->n_runs) ? HD_NO_MEMORY : HD_OK;
+    for (int64_t r = 0; r < curves->n_runs; r++)
+        stopped[r] = 0;
+    for (int64_t i = 0; i < events->n_events && done == HD_OK; i++) {
+        int32_t row = events->event_row[i], k = events->event_interval[i];
+        if (judge->runs[row].ended)
+            continue;
+        if (k > 0) {
+            int verdict = hd_judge_report(judge, row, hd_score(curves, row, k - 1));
+            if (verdict == HD_NO_MEMORY)
+                done = HD_NO_MEMORY;
+            if (verdict != HD_STOP || stopped[row])
+                continue;
+            stopped[row] = k;
+            if (events->cut[row] == k || events->cut[row] < 0)
+                continue; /* it was stopped here in fact, and reported until it was gone */
+        }
+        if (hd_judge_end(judge, row))
+            done = HD_NO_MEMORY;
+    }
+    hd_judge_free(judge);
+    return done;
+}
+
 int hd_replay(const hd_rule *rule, const hd_curves *curves, const int32_t *lengths, int64_t workers,
               const double *durations, int64_t *stopped, double *makespan, double *best)
 {

@@ -22,8 +22,9 @@ from hdcore.engine import Optimizer
 from hdcore.engine.warm_start import add_earlier_runs
 from hdcore.errors import ExecutorError, HdcoreError, NoRoomError, StoreError
 from hdcore.observer import EndedRun, Observer
+from hdcore.policies.slack import ENOUGH_RUNS, slack_warning
 from hdcore.reasons import Stop
-from hdcore.records import EarlierRun, Event, Launch, Reports, RunEnd, RunStarted, SweepSpec
+from hdcore.records import EarlierRun, Event, Launch, MetricRow, Reports, RunEnd, RunStarted, SweepSpec
 from hdcore.signals import StopSignals
 from hdcore.store import ControlReader
 from hdcore.typing import Configuration, RunStatus
@@ -184,6 +185,7 @@ class _Driver:
         self.stopped = False  # by a signal: running runs become Queued
         self.doubtful: deque[tuple[float, RunEnd]] = deque()  # until when, which end: a shutdown may explain it
         self.hurried = False
+        self.latest = 0.0  # last time that was written down for a report or an end
 
         runs = store.runs()
         curves = store.curves()
@@ -376,7 +378,23 @@ class _Driver:
                 flight.stop = self.optimizer.explain(number).stop
                 self._end_run(number, flight, f"{self.policy_word} at interval {flight.intervals}")
             self.observer.run_reported(number, flight.intervals, value)
-        self.store.add_reports(event)
+        self.store.add_reports(self._stamped(event))
+
+    def _stamped(self, event: Reports) -> Reports:
+        """Put in when the policy heard of each report: from that order its decisions can be repeated."""
+        primary = self.spec.metric
+        rows = tuple(
+            MetricRow(row.name, row.value, row.step, None, self._time())
+            if row.name == primary and row.value is not None
+            else row
+            for row in event.rows
+        )
+        return msgspec.structs.replace(event, rows=rows)
+
+    def _time(self) -> float:
+        """Return the time of day, later than any that was returned before."""
+        self.latest = max(time.time(), self.latest + 1e-6)
+        return self.latest
 
     def _is_better(self, value: float, than: float) -> bool:
         return value * self.spec.goal.sign > than * self.spec.goal.sign
@@ -447,13 +465,15 @@ class _Driver:
             exit_code=None if event is None else event.exit_code,
             signal=None if event is None else event.signal,
             duration_s=took_s,
-            at=time.time(),
+            at=self._time(),
             log_dropped_bytes=0 if event is None else event.log_dropped_bytes,
             stop=None if flight is None else flight.stop,
         )
         self.observer.run_ended(EndedRun(number, status, reason, value, interval, took_s))
         if status is RunStatus.FAILED and not self.stopped:
             self._heed_first_failures(reason)
+        if status is RunStatus.COMPLETED and self.count[status] == ENOUGH_RUNS:
+            self._heed_slack()
 
     def _heed_first_failures(self, reason: str | None) -> None:
         """Tell once that all of the first runs failed; the count says so only in that one moment."""
@@ -464,6 +484,13 @@ class _Driver:
         is_over = self.last_words is not None or failed == self.spec.limits.max_total_runs
         which = "the only run" if first == 1 else f"the first {first} runs all" if not is_over else f"all {first} runs"
         self.observer.notice(f"{which} failed: {reason or 'failed'}" + ("" if is_over else "; Ctrl-C stops the sweep"))
+
+    def _heed_slack(self) -> None:
+        """Tell once if the policy's slack stops nearly nobody or nearly everybody."""
+        reached = [run.value for run in self.optimizer.runs if run.status.is_terminal and run.value is not None]
+        warning = slack_warning(self.optimizer.policy, reached, self.spec.goal)
+        if warning is not None:
+            self.observer.notice(warning)
 
     def _tell_mismatch(self, who: str) -> None:
         self.mismatch_told = True

@@ -314,7 +314,8 @@ class MetricRow(msgspec.Struct, frozen=True, gc=False):
     step : int or None
         The step the script gave; it never changes the interval count.
     at : float
-        Wall-clock seconds since the epoch; for display only.
+        Wall-clock seconds since the epoch, as the script says; for display. The driver stores for the primary metric
+        when it heard of the report: no two of a sweep are equal, and their order is that of the policy's decisions.
     """
 
     name: str

@@ -38,8 +38,8 @@ MAY_IMPORT = {
     "azure": {"command", "policies", "space"},
     "signals": set(),
     "observer": set(),
-    "driver": {"engine", "observer", "signals", "store", "workspace"},
-    "views": {"importance", "observer", "space"},
+    "driver": {"engine", "observer", "policies", "signals", "store", "workspace"},
+    "views": {"importance", "observer", "policies", "space"},
     "document": {"store", "tracking"},
     "sweep": {
         "document", "driver", "engine", "executors", "figures", "importance", "observer", "pages", "policies",
@@ -63,8 +63,8 @@ MAY_IMPORT = {
     "azure.notebook": {"hyperdrive"},
     "azure.running": {"azure.notebook", "azure.v2", "hyperdrive", "pipeline", "store", "views"},
     "cli": {
-        "azure", "azure.running", "document", "executors", "explain", "imports", "pages", "pipeline", "signals",
-        "space", "standins", "store", "sweep", "tracking", "tracking.export", "ui", "views",
+        "azure", "azure.running", "document", "executors", "explain", "imports", "pages", "pipeline", "policies",
+        "signals", "space", "standins", "store", "sweep", "tracking", "tracking.export", "ui", "views",
     },
     "__main__": {"cli"},
     "_native": set(),

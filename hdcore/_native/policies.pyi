@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -7,6 +9,7 @@ NONE: int
 BANDIT: int
 MEDIAN: int
 TRUNCATION: int
+SPREAD: int
 
 class RuleJudge:
     """Compiled `hdcore.policies.base.Judge` of a built-in rule.
@@ -34,6 +37,10 @@ class RuleJudge:
     @property
     def last_bar(self) -> float:
         """Score that the last run that was ended had missed; NaN before the first."""
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether `Study` can replay it."""
     @property
     def nbytes(self) -> int:
         """Bytes held, the object itself not counted; O(intervals)."""
@@ -52,4 +59,39 @@ class Curves:
         """Fill `stopped`; return the makespan and the best score of what was run. No GIL.
 
         Without durations time counts in intervals.
+        """
+
+    def follow(
+        self, judge: RuleJudge, events: npt.NDArray[np.int32], cut: npt.NDArray[np.int32], stopped: IntVector
+    ) -> None:
+        """Fill `stopped`: events come in the order given, shape (2, m): runs, and intervals or 0 for a run's end.
+
+        A run that is stopped at its `cut`, where it was stopped in fact, goes on to its end; one whose cut is below
+        0 does wherever it is stopped. No GIL.
+        """
+
+class Study:
+    """One record, its keys ranked once, to be replayed under many settings; some 70 bytes a report."""
+
+    best: npt.NDArray[np.float64]
+    """Best score of each run so far, shape (runs, intervals)."""
+
+    lengths: npt.NDArray[np.int32]
+    def __init__(self, curves: Curves) -> None: ...
+    def replay(
+        self,
+        judges: Sequence[RuleJudge],
+        *,
+        order: npt.NDArray[np.int32] | None = None,
+        workers: int = 1,
+        durations: FloatVector | None = None,
+        elapsed: npt.NDArray[np.float64] | None = None,
+        events: npt.NDArray[np.int32] | None = None,
+        cut: npt.NDArray[np.int32] | None = None,
+    ) -> tuple[npt.NDArray[np.int64], FloatVector]:
+        """Return where each judge's rule stops each run, shape (judges, runs), and the makespans. No GIL.
+
+        Runs start in `order`, which settles equal times too, as slots get free; a run's interval k ends at start + k *
+        its duration, or at start + `elapsed`. Or all events are given, as for `Curves.follow`; then makespans are 0.
+        The judges are `is_ranked`; their own states are not touched.
         """

@@ -189,6 +189,13 @@ def _extend_policy(policy: dict[str, Any] | None, block: dict[str, Any]) -> None
         if policy is None or not has_it:
             refuse(f"hdcore.{key}", "is for a policy that early_termination does not name")
         policy["properties"][key] = value
+    if (slack := block.pop("slack_iqr", None)) is None:
+        return
+    if policy is None or policy["name"] != "Bandit":
+        refuse("hdcore.slack_iqr", "is for a bandit, which early_termination does not name")
+    # In the place of the slack that Azure goes by.
+    policy["properties"] = {k: v for k, v in policy["properties"].items() if k not in ("slack_factor", "slack_amount")}
+    policy["properties"]["slack_iqr"] = slack
 
 
 def read_labels(data: dict[str, Any]) -> dict[str, Any]:

@@ -70,6 +70,7 @@ HDCORE_KEYS = (
     "resume_rename",
     "resume_defaults",
     "population",
+    "slack_iqr",
     "exclude_finished_jobs",
 )
 EXECUTORS = ("local", "ray")
@@ -334,6 +335,10 @@ def read_hdcore(value: Any) -> dict[str, Any]:
         found["preload"] = read_modules(block["preload"], "hdcore.preload")
     if "population" in block:
         found["population"] = one_of(block["population"], "hdcore.population", ("all", "reached"))
+    if "slack_iqr" in block:
+        found["slack_iqr"] = number(block["slack_iqr"], "hdcore.slack_iqr")
+        if found["slack_iqr"] < 0:
+            refuse("hdcore.slack_iqr", f"is {shown(block['slack_iqr'])}; write 0 or more")
     if "exclude_finished_jobs" in block:
         found["exclude_finished_jobs"] = _truth(block["exclude_finished_jobs"], "hdcore.exclude_finished_jobs")
     if "resume_from" in block:

@@ -151,6 +151,10 @@ def _sampling(spec: SweepSpec, block: dict[str, Any]) -> Any:
     return kind
 
 
+_SLACK_OF_OTHERS = 1.0
+"""A slack for readers that do not know `slack_iqr`: half of the best metric, which stops what is hopeless."""
+
+
 def _policy(policy: dict[str, Any], block: dict[str, Any]) -> dict[str, Any]:
     kind = _POLICY_TYPES.get(str(policy.get("name")))
     if kind is None:
@@ -159,6 +163,9 @@ def _policy(policy: dict[str, Any], block: dict[str, Any]) -> dict[str, Any]:
     for key in ("population", "exclude_finished_jobs"):
         if value := properties.pop(key, None):
             block[key] = value
+    if (slack := properties.pop("slack_iqr", None)) is not None:
+        block["slack_iqr"] = slack
+        properties["slack_factor"] = _SLACK_OF_OTHERS
     return {"type": kind, **properties}
 
 

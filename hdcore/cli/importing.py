@@ -61,11 +61,11 @@ def import_command(
 
     chosen = None if name is None else read_name(name, "--name")
     of_csv = {"--param": params, "--value": value, "--run-column": run_column, "--step-column": step_column}
-    if study is not None or experiment is not None or _is_storage(source):
+    if study is not None or experiment is not None or is_storage(source):
         for option, given in of_csv.items():
             if given:
                 raise InputError("is for CSV files", source="import", field=option)
-    found = _read(source, metric, goal, space, study, experiment, params, value, run_column, step_column)
+    found = read_source(source, metric, goal, space, study, experiment, params, value, run_column, step_column)
     folder = save(find_root(root), found, chosen or legal_name(found.name), has_name=chosen is not None)
     write(f"{folder.name}: {plural(len(found.runs), 'run')} of {printable(found.source)}, "
           f"{found.goal.value} {printable(found.metric)}")  # fmt: skip
@@ -79,11 +79,11 @@ def import_command(
             write(f"    {printable(parameter)} = {printable(repr(expression))}")
 
 
-def _is_storage(source: str) -> bool:
+def is_storage(source: str) -> bool:
     return source.startswith(("sqlite://", "mysql", "postgresql")) or source.lower().endswith((".db", ".sqlite3"))
 
 
-def _read(
+def read_source(
     source: str,
     metric: str | None,
     goal: str | None,
@@ -100,7 +100,7 @@ def _read(
 
     if study is not None and experiment is not None:
         raise InputError("does not go with --study; a source is one of the two", source="import", field="--experiment")
-    if study is not None or (experiment is None and _is_storage(source)):
+    if study is not None or (experiment is None and is_storage(source)):
         for option, given in {"--goal": goal, "--space": space}.items():
             if given is not None:
                 raise InputError("is not needed: the study says it itself", source="import", field=option)

@@ -27,6 +27,7 @@ _COMMANDS = {
     "best": ("hdcore.cli.show", "Show the best run of a sweep."),
     "explain": ("hdcore.cli.explain", "Explain how a run came to be and why it ended."),
     "importance": ("hdcore.cli.importance", "Show which parameters matter."),
+    "replay": ("hdcore.cli.replay", "Show what policies would have saved and lost in past sweeps."),
     "logs": ("hdcore.cli.logs", "Print what a run wrote."),
     "export": ("hdcore.cli.export", "Write the runs of a sweep as CSV, JSON or Parquet."),
     "report": ("hdcore.cli.report", "Write a sweep as one HTML file to look at offline."),

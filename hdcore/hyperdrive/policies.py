@@ -98,9 +98,12 @@ class BanditPolicy(EarlyTerminationPolicy):
         is_relative = slack_amount is None or bool(slack_factor)
         self.slack_factor = slack_factor if is_relative else None
         self._slack_amount = None if is_relative else slack_amount
+        self._slack_iqr: float | None = None  # Azure has no such slack
 
     def to_json(self) -> dict[str, Any]:
         """Return Azure's document with the slack that was given."""
+        if self._slack_iqr is not None:
+            return {"name": self.name, "properties": self._properties(slack_iqr=self._slack_iqr)}
         if self.slack_factor is not None:
             return {"name": self.name, "properties": self._properties(slack_factor=self.slack_factor)}
         return {"name": self.name, "properties": self._properties(slack_amount=self._slack_amount)}
@@ -173,14 +176,19 @@ def wrap(policy: Policy | EarlyTerminationPolicy | None) -> EarlyTerminationPoli
     if not callable(getattr(policy, "to_json", None)):
         raise HyperDriveConfigException(f"policy is {policy!r}; give a policy such as MedianStoppingPolicy(), or None")
     document = policy.to_json()
-    kinds = {
+    made: EarlyTerminationPolicy
+    kinds: dict[str, type[Any]] = {
         "Bandit": BanditPolicy,
         "MedianStopping": MedianStoppingPolicy,
         "TruncationSelection": TruncationSelectionPolicy,
     }
     kind = kinds.get(document.get("name", ""), NoTerminationPolicy)
     properties = dict(document.get("properties", {}))
-    population = properties.pop("population", None)
-    made: EarlyTerminationPolicy = kind(**properties)
+    population, slack_iqr = properties.pop("population", None), properties.pop("slack_iqr", None)
+    if slack_iqr is not None:
+        made = BanditPolicy(slack_factor=0, **properties)
+        made.slack_factor, made._slack_iqr, made._population = None, slack_iqr, population
+        return made
+    made = kind(**properties)
     made._population = population
     return made

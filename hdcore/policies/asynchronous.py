@@ -12,16 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hdcore._native.policies import RuleJudge
+from hdcore._native.policies import RuleJudge, Study
 from hdcore.errors import InputError, PolicyError, ShapeError
 from hdcore.policies._curves import judge_of, open_curves, score_matrix
+from hdcore.policies._threads import in_threads
 from hdcore.typing import Goal
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from hdcore._native.policies import Curves
     from hdcore.policies.base import Judge, Policy
     from hdcore.typing import FloatMatrix, FloatVector, IntVector
+
+FEW_POLICIES = 4
+"""Below so many policies ranking the curves costs more than it saves."""
+
+MOST_RANKED = 20_000_000
+"""Reports of a record that is ranked: 70 bytes each."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +99,8 @@ def replay(
     Notes
     -----
     Built-in policies run compiled and without the GIL. Equal durations need no queue: all events fall on multiples
-    of them, so the live runs take turns. Otherwise a heap of at most `workers` entries gives the order.
+    of them, so the live runs take turns. Otherwise a heap of at most `workers` entries gives the order. With several
+    policies the curves are ranked once for all of them, and large numbers of policies share the CPUs.
 
     Examples
     --------
@@ -108,18 +117,24 @@ def replay(
     array, native = open_curves(curves, goal)
     lengths = native.lengths
     slots = _check_workers(workers, len(array))
-    unit, steps = _check_durations(durations, len(array), int(lengths.sum(dtype=np.int64)))
     total = int(lengths.sum(dtype=np.int64))
+    unit, steps = _check_durations(durations, len(array), total)
     whole = _best_score(array, goal)
+    ranked = _replay_ranked(native, judges, slots, steps, total)
 
     effects = []
-    for judge in judges:
-        stopped = np.zeros(len(array), np.int64)
-        if isinstance(judge, RuleJudge):
+    for number, judge in enumerate(judges):
+        if number in ranked:
+            stopped, makespan, best = ranked[number]
+            if steps is None:
+                makespan *= unit
+        elif isinstance(judge, RuleJudge):
+            stopped = np.zeros(len(array), np.int64)
             makespan, best = native.replay(judge, slots, steps, stopped)
             if steps is None:
                 makespan *= unit
         else:
+            stopped = np.zeros(len(array), np.int64)
             every = np.full(len(array), unit) if steps is None else steps
             makespan, best = _events(judge, score_matrix(array, goal), lengths.tolist(), slots, every, stopped)
         run = int(np.where(stopped > 0, stopped, lengths).sum())
@@ -133,6 +148,29 @@ def replay(
             )
         )
     return effects
+
+
+def _replay_ranked(
+    native: Curves, judges: list[Judge], workers: int, steps: FloatVector | None, total: int
+) -> dict[int, tuple[IntVector, float, float]]:
+    """Replay what goes by ranks on ranked curves, where there are enough policies to pay for the ranking."""
+    ranked = {number: judge for number, judge in enumerate(judges) if isinstance(judge, RuleJudge) and judge.is_ranked}
+    chosen = list(ranked)
+    if len(chosen) < FEW_POLICIES or not 0 < total <= MOST_RANKED:
+        return {}
+    study = Study(native)
+    rows = np.arange(len(study.lengths))
+
+    def work(some: list[int]) -> list[tuple[int, tuple[IntVector, float, float]]]:
+        stopped, spans = study.replay([ranked[i] for i in some], workers=workers, durations=steps)
+        done = []
+        for i, stops, span in zip(some, stopped, spans.tolist(), strict=True):
+            ran = np.where(stops > 0, stops, study.lengths)
+            best = study.best[rows, ran - 1].max(initial=-np.inf, where=ran > 0)
+            done.append((i, (stops, span, float(best))))
+        return done
+
+    return dict(in_threads(work, chosen, len(chosen) * total))
 
 
 def _events(

@@ -23,6 +23,10 @@ class BanditPolicy:
         top - slack_amount                      slack_amount
         top / (1 + slack_factor)                slack_factor, top >= 0
         top * (1 + slack_factor)                slack_factor, top < 0
+        top - slack_iqr * (high - low)          slack_iqr
+
+    where low and high are the quartiles of the bests: of n sorted values, those at ``n * 25 // 100`` and
+    ``n * 75 // 100``, counted from 0. Where they are equal there is no scale yet, and nobody is ended.
 
     Parameters
     ----------
@@ -31,13 +35,15 @@ class BanditPolicy:
     slack_factor : float, optional
         Allowance as a share of the best metric. Its effect depends on the scale of the metric.
     slack_amount : float, optional
-        Allowance in units of the metric. One of the two is needed; where both are given, one of them has to be 0 and
-        the other counts.
+        Allowance in units of the metric. One slack is needed; where both of these are given, one of them has to be 0
+        and the other counts.
     delay_evaluation : int, default 0
         First interval at which the policy may be applied; negative is read as 0.
     population : {'all', 'reached'}, keyword only
         ``all``: runs that reported interval k, and runs that ended before k, with all they reported. ``reached``: only
         runs that reported k.
+    slack_iqr : float, optional, keyword only
+        Allowance in interquartile ranges of the population: the one slack that means the same on any scale. 1 is mild.
 
     Raises
     ------
@@ -57,19 +63,25 @@ class BanditPolicy:
     slack_amount: float | None = None
     delay_evaluation: int = 0
     population: Population = field(default="all", kw_only=True)
+    slack_iqr: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         put = object.__setattr__
         put(self, "evaluation_interval", _checks.interval("BanditPolicy", self.evaluation_interval))
         put(self, "delay_evaluation", _checks.delay("BanditPolicy", self.delay_evaluation))
         put(self, "population", _checks.population("BanditPolicy", self.population))
-        for name in ("slack_factor", "slack_amount"):
+        for name in ("slack_factor", "slack_amount", "slack_iqr"):
             value = getattr(self, name)
             if value is not None:
                 put(self, name, _checks.slack("BanditPolicy", name, value))
+        if self.slack_iqr is not None:
+            if self.slack_factor is not None or self.slack_amount is not None:
+                raise PolicyError("BanditPolicy: slack_iqr stands alone; give exactly one slack", field="slack_iqr")
+            return
         if self.slack_factor is None and self.slack_amount is None:
             raise PolicyError(
-                "BanditPolicy: no slack; give exactly one of slack_factor or slack_amount", field="slack_factor"
+                "BanditPolicy: no slack; give exactly one of slack_factor or slack_amount, or slack_iqr",
+                field="slack_factor",
             )
         if self.slack_factor and self.slack_amount:
             raise PolicyError(
@@ -82,13 +94,13 @@ class BanditPolicy:
 
     def judge(self) -> Judge:
         """Return a fresh compiled judge."""
-        from hdcore._native.policies import BANDIT, RuleJudge
+        from hdcore._native.policies import BANDIT, SPREAD, RuleJudge
 
         return RuleJudge(
-            BANDIT,
+            BANDIT if self.slack_iqr is None else SPREAD,
             self.evaluation_interval,
             self.delay_evaluation,
-            slack=self.slack_factor or self.slack_amount or 0.0,  # exactly one of them is not None
+            slack=self.slack_factor or self.slack_amount or self.slack_iqr or 0.0,  # exactly one of them is not None
             relative=self.slack_factor is not None,
             reached_only=self.population == "reached",
         )
@@ -99,8 +111,9 @@ class BanditPolicy:
             "evaluation_interval": self.evaluation_interval,
             "delay_evaluation": self.delay_evaluation,
         }
-        name = "slack_amount" if self.slack_factor is None else "slack_factor"
-        properties[name] = getattr(self, name)
+        for name in ("slack_factor", "slack_amount", "slack_iqr"):
+            if getattr(self, name) is not None:
+                properties[name] = getattr(self, name)
         if self.population != "all":
             properties["population"] = self.population
         return {"name": "Bandit", "properties": properties}

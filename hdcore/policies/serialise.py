@@ -33,7 +33,7 @@ _WORDS = "bandit, median, truncation, none"
 _SHORT = {"interval": "evaluation_interval", "delay": "delay_evaluation", "percentage": "truncation_percentage"}
 _COMMON = ("evaluation_interval", "delay_evaluation", "population")
 _FIELDS: dict[_Description, tuple[str, ...]] = {
-    BanditPolicy: ("slack_factor", "slack_amount", *_COMMON),
+    BanditPolicy: ("slack_factor", "slack_amount", "slack_iqr", *_COMMON),
     MedianStoppingPolicy: _COMMON,
     TruncationSelectionPolicy: ("truncation_percentage", "exclude_finished_jobs", *_COMMON),
     NoTerminationPolicy: (),
@@ -96,8 +96,8 @@ def parse(text: str) -> Policy:
 
     Examples
     --------
-    >>> parse("bandit:slack_factor=0.1,evaluation_interval=2")
-    BanditPolicy(evaluation_interval=2, slack_factor=0.1, slack_amount=None, delay_evaluation=0, population='all')
+    >>> parse("median:delay=5,interval=2")
+    MedianStoppingPolicy(evaluation_interval=2, delay_evaluation=5, population='all')
     """
     word, _, rest = text.strip().partition(":")
     kind = _kind(word, "policy")
@@ -113,6 +113,34 @@ def parse(text: str) -> Policy:
         _known(kind, name)
         values[name] = _READERS[name](name, value)
     return _strict(kind, values)
+
+
+def to_text(policy: Policy) -> str:
+    """Return the word that `parse` reads as this policy; what is as by default is left out.
+
+    Raises
+    ------
+    PolicyError
+        If it is none of the built-in policies.
+
+    Examples
+    --------
+    >>> to_text(MedianStoppingPolicy(delay_evaluation=5))
+    'median:delay=5'
+    """
+    word = next((word for word, kind in _KINDS.items() if type(policy) is kind), None)
+    if word is None:
+        raise PolicyError(f"{policy!r} is no built-in policy and has no word")
+    long = {name: short for short, name in _SHORT.items()}
+    parts = []
+    for name in _FIELDS[type(policy)]:  # type: ignore[index]
+        value = getattr(policy, name)
+        if value is not None and value != _PLAIN.get(name):
+            parts.append(f"{long.get(name, name)}={str(value).lower() if isinstance(value, bool) else value}")
+    return (word if word != "default" else "none") + (":" + ",".join(parts) if parts else "")
+
+
+_PLAIN = {"evaluation_interval": 1, "delay_evaluation": 0, "population": "all", "exclude_finished_jobs": False}
 
 
 def _kind(word: object, field: str) -> _Description:
@@ -161,7 +189,7 @@ def _build(kind: _Description, values: dict[str, Any]) -> Policy:
     """Call the constructor, after making sense of what Azure's forms leave open."""
     for name in values:
         _known(kind, name)
-    if kind is BanditPolicy:
+    if kind is BanditPolicy and "slack_iqr" not in values:
         slacks: dict[str, Any] = {
             name: _checks.slack("BanditPolicy", name, values.pop(name))
             for name in ("slack_factor", "slack_amount")
@@ -203,6 +231,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "truncation_percentage": _read_whole,
     "slack_factor": _read_number,
     "slack_amount": _read_number,
+    "slack_iqr": _read_number,
     "exclude_finished_jobs": _read_flag,
     "population": lambda field, text: text,
 }

@@ -267,6 +267,18 @@ def read_curves_of(connection: sqlite3.Connection, primary: str, numbers: Sequen
     return curves
 
 
+def read_report_times(connection: sqlite3.Connection, primary: str) -> dict[int, array[float]]:
+    """Return when the sweep heard of each report of the primary metric, by run."""
+    times: dict[int, array[float]] = {}
+    rows = connection.execute(
+        "SELECT run, at FROM metric WHERE name = (SELECT id FROM name WHERE name = ?) ORDER BY run, interval",
+        (primary,),
+    )
+    for number, at in rows:
+        times.setdefault(number, array("d")).append(at)
+    return times
+
+
 def _restore(value: object, flag: object) -> float:
     if type(flag) is int and 0 < flag < len(_FLAGS) and value is None:
         return _FLAGS[flag].restore(None)

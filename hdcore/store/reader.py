@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hdcore.errors import InputError, RefusedError
 from hdcore.reasons import Proposal, Stop
-from hdcore.records import Parent
+from hdcore.records import EarlierRun, Parent
 from hdcore.store import earlier, queries, reasons
 from hdcore.store.catalog import DATABASE_NAME, check_sweep_folder
 from hdcore.store.check import check_header, check_schema, connect, translated
@@ -150,6 +150,16 @@ class StoreReader:
             if of is not None:
                 return queries.read_curves_of(self._connection, self._metric(), of)
             return read(self._connection, self._metric())
+
+    def report_times(self) -> dict[int, array[float]]:
+        """Return when the sweep heard of each report of the primary metric, by run; seconds since the epoch."""
+        with translated(self.folder.name):
+            return queries.read_report_times(self._connection, self._metric())
+
+    def earlier_runs(self) -> list[tuple[str, EarlierRun]]:
+        """Return the runs of earlier sweeps that this one started from, each with the name of its sweep."""
+        with translated(self.folder.name):
+            return earlier.read_runs(self._connection)
 
     def parents(self) -> list[Parent]:
         """Return the earlier sweeps that this one started from; empty for stores of versions that had none."""

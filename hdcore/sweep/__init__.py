@@ -14,6 +14,7 @@ from hdcore.sweep.lifecycle import (
     new_sweep_id,
     run_sweep,
 )
+from hdcore.sweep.replaying import record_of, record_of_runs
 from hdcore.sweep.resuming import resume_runs, resuming_spec
 from hdcore.sweep.stored import Sweep, open_sweep
 from hdcore.sweep.tuning import tune
@@ -31,6 +32,8 @@ __all__ = [
     "local_executor",
     "new_sweep_id",
     "open_sweep",
+    "record_of",
+    "record_of_runs",
     "resume_runs",
     "resuming_spec",
     "run_sweep",

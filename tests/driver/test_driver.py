@@ -539,3 +539,20 @@ def test_an_excused_failure_costs_no_retry(root: Path) -> None:
     assert status is RunStatus.COMPLETED
     assert executor.started == [(0, 1), (0, 2), (0, 3)]
     assert witness.requeued == [0, 0]
+
+
+@pytest.mark.parametrize(("slack", "told"), [(50.0, "would stop none of 10"), (1.0, None)])
+def test_a_slack_beside_the_scale_is_told_once_after_ten_runs(root: Path, slack: float, told: str | None) -> None:
+    policy = {"name": "Bandit", "properties": {"slack_amount": slack, "delay_evaluation": 3}}
+    executor = ScriptedExecutor(lambda number, attempt: Play([3.0, 1.0 + number % 4]), slots=3)
+    _, witness = go(root, make_spec(24, policy=policy), executor)
+    assert [told in notice if told else False for notice in witness.notices] == ([True] if told else [])
+
+
+def test_reports_and_ends_are_stored_in_the_order_in_which_the_policy_heard_of_them(root: Path) -> None:
+    go(root, make_spec(9), ScriptedExecutor(lambda number, attempt: Play([5.0, 4.0, 3.0]), slots=4))
+    with StoreReader.open(root / "sweeps" / "s") as reader:
+        times, ends = reader.report_times(), {run.number: run.ended for run in reader.runs()}
+    heard = [at for number in sorted(times) for at in times[number]]
+    assert len({*heard, *ends.values()}) == 9 * 3 + 9
+    assert all(list(at) == sorted(at) and at[-1] < ends[number] for number, at in times.items())

@@ -17,6 +17,7 @@ from hdcore.policies import (
 )
 
 NAN = math.nan
+SLACKS = ("slack_factor", "slack_amount", "slack_iqr")
 TESTS = Path(__file__).parents[1]
 
 
@@ -33,7 +34,9 @@ def built(description):
     if kind == "median":
         return MedianStoppingPolicy(**common)
     if kind == "bandit":
-        slack = {name: description[name] for name in ("slack_factor", "slack_amount") if name in description}
+        slack = {
+            name: description[name] for name in ("slack_factor", "slack_amount", "slack_iqr") if name in description
+        }
         return BanditPolicy(**slack, **common)
     return TruncationSelectionPolicy(
         description["percentage"], exclude_finished_jobs=description["exclude_finished"], **common
@@ -55,6 +58,8 @@ DESCRIPTIONS = [
     describe("bandit", 2, 3, slack_factor=0.2),
     describe("bandit", 1, 2, "reached", slack_amount=0.1),
     describe("bandit", slack_amount=0.0),
+    describe("bandit", slack_iqr=1.0),
+    describe("bandit", 2, 3, "reached", slack_iqr=0.5),
     describe("truncation", percentage=20),
     describe("truncation", 2, 3, "reached", percentage=50),
     describe("truncation", 1, 2, percentage=40, exclude_finished=True),
@@ -68,7 +73,7 @@ def descriptions(draw):
     rest = {}
     kind = draw(st.sampled_from(["median", "bandit", "truncation"]))
     if kind == "bandit":
-        rest[draw(st.sampled_from(["slack_factor", "slack_amount"]))] = draw(st.sampled_from([0.0, 0.1, 0.2, 0.5]))
+        rest[draw(st.sampled_from(SLACKS))] = draw(st.sampled_from([0.0, 0.1, 0.2, 0.5]))
     if kind == "truncation":
         rest = {
             "percentage": draw(st.sampled_from([1, 20, 25, 40, 50, 75, 99])),

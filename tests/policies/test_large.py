@@ -15,6 +15,7 @@ DESCRIPTIONS = [
     describe("median", population="reached"),
     describe("bandit", delay=2, slack_amount=0.05),
     describe("bandit", population="reached", slack_amount=0.05),
+    describe("bandit", delay=2, slack_iqr=0.5),
     describe("truncation", percentage=20),
     describe("truncation", delay=2, percentage=3, exclude_finished=True),
     describe("truncation", delay=5, percentage=97),
@@ -45,6 +46,9 @@ def sorting_twin(description, scores):
             continue
         if description["kind"] == "median":
             edge = keys[n // 2] if n % 2 else (keys[n // 2 - 1] + keys[n // 2]) / 2
+        elif "slack_iqr" in description:
+            low, high = keys[n * 25 // 100], keys[n * 75 // 100]
+            edge = keys[-1] - description["slack_iqr"] * (high - low) if high > low else -np.inf
         elif description["kind"] == "bandit":
             edge = keys[-1] - description["slack_amount"]
         else:

@@ -50,6 +50,7 @@ def test_another_origin_changes_nothing_but_for_a_slack_factor(curves, descripti
     assume("slack_factor" not in description)
     if description["kind"] == "bandit":
         description = {**description, "slack_amount": 0.125}
+        description.pop("slack_iqr", None)  # its product with a range is not exact
     curves = dyadic(curves)
     if description["kind"] == "median":  # means of 2**j exact sums are exact too
         curves = curves[:, :2]
@@ -154,7 +155,7 @@ def test_lockstep_decides_of_a_run_as_a_judge_that_hears_it_last(curves, descrip
 @LAW
 @given(tables(), descriptions(), GOALS)
 def test_rows_without_a_finite_report_stop_nobody_under_the_bandit(curves, description, goal):
-    assume(description["kind"] == "bandit")
+    assume(description["kind"] == "bandit" and "slack_iqr" not in description)  # they are a quarter of the population
     hollow = np.full((4, curves.shape[1]), np.inf)
     there = evaluate(built(description), curves, goal)
     assert evaluate(built(description), np.vstack([curves, hollow]), goal)[:-4].tolist() == there.tolist()

@@ -95,6 +95,8 @@ def stops(policy, histories, ended, run, goal):
             if theirs is None or not worse(own, theirs, goal):
                 not_better += 1
         return not_better <= cut
+    if "slack_iqr" in policy:
+        return worse(own, spread_allowed(policy, [best(values, goal) for values in others], goal), goal)
     top = best([value for values in others for value in values], goal)
     if top is None:
         return False
@@ -109,6 +111,16 @@ def allowed(policy, top, goal):
     factor = 1.0 + policy["slack_factor"]
     reward_like = top >= 0 if goal == "maximize" else top <= 0
     return top / factor if reward_like else top * factor
+
+
+def spread_allowed(policy, bests, goal):
+    """Worst metric that a bandit with a slack in interquartile ranges lets live; None where there is no scale."""
+    ordered = worst_first(bests, goal)
+    low, high = ordered[len(ordered) * 25 // 100], ordered[len(ordered) * 75 // 100]
+    if low is None or high is None or low == high:
+        return None
+    spread = policy["slack_iqr"] * abs(high - low)
+    return ordered[-1] - spread if goal == "maximize" else ordered[-1] + spread
 
 
 def length(curve):
