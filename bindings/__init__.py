@@ -1,1 +1,1 @@
-"""hdcore inside other frameworks; installed as ``hdcore.bindings``. In a checkout the link ``hdcore/bindings`` leads here."""
+"""hdcore inside other frameworks; installed as ``hdcore.bindings``, in a checkout found through a link of that name."""
