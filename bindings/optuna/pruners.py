@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from optuna.pruners import BasePruner
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from hdcore import policies
-from hdcore.bindings.optuna.trials import goal_of
+from hdcore.bindings.optuna.trials import Unread, goal_of
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -35,7 +35,9 @@ class _PolicyPruner(BasePruner):
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._begin()
+        self._lock = threading.Lock()
+        self._study: tuple[BaseStorage, int, str] | None = None
+        self._population: _Population | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._policy!r})"
@@ -48,29 +50,21 @@ class _PolicyPruner(BasePruner):
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         with self._lock:
             now = study._storage, study._study_id, study.study_name
-            if self._study is None or now[0] is not self._study[0] or now[1:] != self._study[1:]:
+            if self._population is None or now != self._study:
                 sign = goal_of(study, type(self).__name__).sign
                 self._study, self._population = now, _Population(self._policy, sign)
-            population = self._population
-            assert population is not None
             trials = study.get_trials(deepcopy=False)
-            if not population.hear(trials, trial):
+            if not self._population.hear(trials, trial):
                 # A value came at a step before one that was judged already, so intervals have moved.
-                population = self._population = _Population(self._policy, population.sign)
-                population.hear(trials, trial)
-            return trial.number in population.stopped
-
-    def _begin(self) -> None:
-        self._lock = threading.Lock()
-        self._study: tuple[BaseStorage, int, str] | None = None
-        self._population: _Population | None = None
+                self._population = _Population(self._policy, self._population.sign)
+                self._population.hear(trials, trial)
+            return trial.number in self._population.stopped
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_policy": self._policy}
+        return {"policy": self._policy}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._begin()
+        _PolicyPruner.__init__(self, state["policy"])
 
 
 class BanditPruner(_PolicyPruner):
@@ -170,20 +164,19 @@ class _Population:
         self.sign, self.stopped = sign, set[int]()
         self._judge: Judge = policy.judge()
         self._heard: dict[int, tuple[int, int]] = {}  # trial -> number of reports, last step
-        self._ended: set[int] = set()
+        self._unread = Unread()
 
     def hear(self, trials: list[FrozenTrial], judged: FrozenTrial) -> bool:
         """Take what is new in all trials, and in `judged` at last; False if an earlier interval has changed."""
-        for trial in trials:
-            number = trial.number
-            if number in self._ended or number == judged.number:
+        for trial in self._unread.of(trials):
+            if trial.number == judged.number:
                 continue
             if not self._reports(trial):
                 return False
             if trial.state.is_finished():
-                self._ended.add(number)
-                if number in self._heard:
-                    self._judge.end(number)
+                self._unread.close(trial.number)
+                if trial.number in self._heard:
+                    self._judge.end(trial.number)
         return self._reports(judged)
 
     def _reports(self, trial: FrozenTrial) -> bool:

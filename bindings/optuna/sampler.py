@@ -57,8 +57,8 @@ class HdcoreSampler(BaseSampler):
 
     Notes
     -----
-    Calls from several threads are safe. A trial is read once, when it has ended; what is kept follows from the study, so
-    a copy or an unpickled sampler begins without it and goes on the same.
+    Calls from several threads are safe. A trial is read once, when it has ended. What is kept follows from the study: a
+    copy or an unpickled sampler begins without it and goes on the same.
 
     A space that is used up, of choices and grids only, is drawn from again, as Optuna's samplers do.
 
@@ -83,6 +83,7 @@ class HdcoreSampler(BaseSampler):
         self._begin()
 
     def _begin(self) -> None:
+        """Know nothing of any study."""
         self._lock = threading.RLock()
         self._local = threading.local()
         self._study: tuple[BaseStorage, int, str] | None = None
@@ -136,7 +137,7 @@ class HdcoreSampler(BaseSampler):
     def _enter(self, study: Study) -> Goal:
         """Begin anew if this is another study than before; return its goal."""
         now = study._storage, study._study_id, study.study_name
-        if self._study is None or now[0] is not self._study[0] or now[1:] != self._study[1:]:
+        if now != self._study:
             self._goal = goal_of(study, "HdcoreSampler")
             self._study, self._common, self._proposer = now, CommonSpace(), None
         return self._goal

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +54,31 @@ def curve(trial: FrozenTrial) -> list[float]:
     return [value for _, value in sorted(trial.intermediate_values.items())]
 
 
+class Unread:
+    """The trials of a study that were not yet seen ended, found without a look at all of them."""
+
+    def __init__(self) -> None:
+        self._ended: set[int] = set()  # beyond the first `_settled`, which have all ended
+        self._settled = 0
+
+    def of(self, trials: list[FrozenTrial]) -> Iterator[FrozenTrial]:
+        """Yield those of a list in order of number."""
+        start = self._settled
+        if start and (len(trials) < start or trials[start - 1].number != start - 1):
+            start = 0  # a part of the study, as Hyperband makes it, or a list that is older than the last one
+        for trial in islice(trials, start, None):
+            number = trial.number
+            if number >= self._settled and number not in self._ended:
+                yield trial
+
+    def close(self, number: int) -> None:
+        """Never give a trial again."""
+        self._ended.add(number)
+        while self._settled in self._ended:
+            self._ended.remove(self._settled)
+            self._settled += 1
+
+
 class CommonSpace:
     """The parameters that all completed trials share, with equal distributions.
 
@@ -61,16 +87,18 @@ class CommonSpace:
     """
 
     def __init__(self) -> None:
-        self._seen: set[int] = set()
+        self._unread = Unread()
         self._common: dict[str, BaseDistribution] | None = None
 
-    def over(self, trials: Iterable[FrozenTrial]) -> dict[str, BaseDistribution]:
+    def over(self, trials: list[FrozenTrial]) -> dict[str, BaseDistribution]:
         """Return the space of these trials and of those that were seen before."""
-        for trial in trials:
-            if trial.number in self._seen or trial.state != TrialState.COMPLETE:
+        for trial in self._unread.of(trials):
+            if trial.state not in _STATE:
                 continue
-            self._seen.add(trial.number)
+            self._unread.close(trial.number)
             theirs = trial.distributions
+            if trial.state != TrialState.COMPLETE:
+                continue
             if self._common is None:
                 self._common = dict(sorted(theirs.items()))
             else:
@@ -100,7 +128,7 @@ class TrialTable:
     def _forget(self) -> None:
         self.rows = RunTable(len(self.axes.space.columns))
         self._row: dict[int, int] = {}  # number of a trial -> row
-        self._ended: set[int] = set()
+        self._unread = Unread()
 
     def follow(self, trials: list[FrozenTrial]) -> None:
         """Take over what is new in the trials of the study; older lists than the last one do no harm."""
@@ -110,17 +138,14 @@ class TrialTable:
             self._follow(trials)
 
     def _follow(self, trials: list[FrozenTrial]) -> bool:
-        for trial in trials:
-            number = trial.number
-            if number in self._ended:
-                continue
+        for trial in self._unread.of(trials):
             if trial.state in _STATE:
                 if not self._end(trial):
                     return False
-            elif trial.state == TrialState.RUNNING and self._sees_running and number not in self._row:
+            elif trial.state == TrialState.RUNNING and self._sees_running and trial.number not in self._row:
                 row = self.axes.encode({**shared(trial, self.axes), **trial.params})
                 if row is not None:
-                    self._row[number] = self.rows.append(row)
+                    self._row[trial.number] = self.rows.append(row)
         return True
 
     def _end(self, trial: FrozenTrial) -> bool:
@@ -128,7 +153,7 @@ class TrialTable:
         found, at = self.axes.encode(trial.params), self._row.get(trial.number)
         if at is not None and (found is None or not np.array_equal(self.rows.encoded[at], found)):
             return False
-        self._ended.add(trial.number)
+        self._unread.close(trial.number)
         if found is None:
             return True
         if at is None:

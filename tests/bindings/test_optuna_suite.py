@@ -1,7 +1,7 @@
 """Optuna's own tests of samplers, as Optuna ships them.
 
-Left out: ``MultiObjectiveSamplerTestCase``, as a sweep of hdcore has one metric; ``SingleOnlySamplerTestCase`` says that
-this is refused. There is no suite for pruners in `optuna.testing`.
+Left out: ``MultiObjectiveSamplerTestCase``, as a sweep of hdcore has one metric; ``SingleOnlySamplerTestCase`` says
+that this is refused. There is no suite for pruners in `optuna.testing`.
 """
 
 from __future__ import annotations
