@@ -44,7 +44,11 @@ def extension(pyx: Path) -> Extension:
 
 
 setup(
-    packages=[*find_packages(include=["hdcore", "hdcore.*"]), "hdcore.bindings"],
+    # The link hdcore/bindings -> ../bindings serves a checkout (PYTHONPATH, mypy); what is installed comes from here.
+    packages=[
+        *find_packages(include=["hdcore", "hdcore.*"], exclude=["hdcore.bindings", "hdcore.bindings.*"]),
+        *(f"hdcore.{package}" for package in find_packages(include=["bindings", "bindings.*"])),
+    ],
     package_dir={"hdcore.bindings": "bindings"},
     package_data={
         "hdcore": [
