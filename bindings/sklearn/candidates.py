@@ -103,7 +103,8 @@ def mark_stopped(results: dict[str, Any], candidates: list[Candidate]) -> None:
         scores = np.stack([results[f"split{fold}_{name}"] for fold in range(len(candidates[0].outcomes))])
         for index, candidate in enumerate(candidates):
             if candidate.missing():
-                results[key][index] = np.nanstd(scores[:, index])
+                ran = [outcome is not None for outcome in candidate.outcomes]
+                results[key][index] = np.std(scores[ran, index])
     for key in [key for key in results if key.startswith("rank_test_")]:
         means = results[f"mean_{key.removeprefix('rank_')}"]
         behind = (stopped_at > 0) | np.isnan(means)

@@ -34,7 +34,7 @@ from hdcore.errors import InputError, NotServedError
 from hdcore.space import SearchSpace
 
 
-class HyperDriveSearchCV(BaseSearchCV):
+class HyperDriveSearchCV(BaseSearchCV):  # type: ignore[misc]
     """Search over the parameters of an estimator, with a Gaussian process and early termination.
 
     Takes the place of `RandomizedSearchCV`, and adds two things: configurations are proposed where the sampler expects
@@ -245,7 +245,7 @@ n_features_in_, feature_names_in_
         return candidates
 
     def _width(self, n_jobs: int) -> int:
-        """Configurations in flight: as few as keep all jobs busy, since each one less is one more result to learn from."""
+        """Configurations in flight: as few as keep all jobs busy, since each proposal is to know the most results."""
         if self.policy is not None and self.max_epochs is None:
             return n_jobs
         return n_jobs // math.gcd(n_jobs, self.n_splits_)

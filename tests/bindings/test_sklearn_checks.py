@@ -18,7 +18,7 @@ SEARCHES = [
     HyperDriveSearchCV(Ridge(), {"alpha": hd.log_range(0.1, 1)}, **SHARED),
     HyperDriveSearchCV(LogisticRegression(), {"C": hd.choice(0.1, 1.0)}, **SHARED),
     HyperDriveSearchCV(LogisticRegression(), {"C": hd.log_range(0.1, 1)}, policy="median", **SHARED),
-    HyperDriveSearchCV(SGDClassifier(random_state=0), {"alpha": hd.log_range(1e-5, 1)}, max_epochs=30, **SHARED),
+    HyperDriveSearchCV(SGDClassifier(random_state=0), {"alpha": hd.log_range(0.1, 1)}, max_epochs=10, **SHARED),
     HyperDriveSearchCV(make_pipeline(StandardScaler(), Ridge()), {"ridge__alpha": hd.log_range(0.1, 1)}, **SHARED),
 ]
 
