@@ -11,6 +11,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+import sklearn
 from sklearn.base import _fit_context, clone, is_classifier
 from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
@@ -154,8 +155,9 @@ n_features_in_, feature_names_in_
         X, y = indexable(X, y)
         params = _check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
-        fit_params = getattr(routed.estimator, self._training, None)
-        fit_params = routed.estimator.fit if fit_params is None else fit_params
+        # Without routing scikit-learn hands all that `fit` is given to the estimator's `fit`.
+        is_routed = sklearn.get_config()["enable_metadata_routing"] and self.max_epochs is not None
+        fit_params = routed.estimator.partial_fit if is_routed else routed.estimator.fit
         splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         self._checked_cv_orig = splitter
         self.n_splits_ = splitter.get_n_splits(X, y, **routed.splitter.split)
@@ -286,11 +288,6 @@ n_features_in_, feature_names_in_
             self.feature_names_in_ = best.feature_names_in_
 
     # ------------------------------------------------------------------ scikit-learn's protocols
-
-    @property
-    def _training(self) -> str:
-        """The method of the estimator that is called with fit parameters."""
-        return "fit" if self.max_epochs is None else "partial_fit"
 
     def _refuse_what_is_not_served(self) -> None:
         if self.max_epochs is not None and not hasattr(self.estimator, "partial_fit"):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.naive_bayes import BernoulliNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -18,7 +19,7 @@ SEARCHES = [
     HyperDriveSearchCV(Ridge(), {"alpha": hd.log_range(0.1, 1)}, **SHARED),
     HyperDriveSearchCV(LogisticRegression(), {"C": hd.choice(0.1, 1.0)}, **SHARED),
     HyperDriveSearchCV(LogisticRegression(), {"C": hd.log_range(0.1, 1)}, policy="median", **SHARED),
-    HyperDriveSearchCV(SGDClassifier(random_state=0), {"alpha": hd.log_range(0.1, 1)}, max_epochs=10, **SHARED),
+    HyperDriveSearchCV(BernoulliNB(), {"alpha": hd.log_range(0.1, 1)}, max_epochs=3, **SHARED),
     HyperDriveSearchCV(make_pipeline(StandardScaler(), Ridge()), {"ridge__alpha": hd.log_range(0.1, 1)}, **SHARED),
 ]
 

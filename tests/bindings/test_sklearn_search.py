@@ -205,6 +205,9 @@ def test_sample_weights_and_groups_reach_estimator_scorer_and_splitter() -> None
         by_epoch = search(estimator=stepwise, space={"alpha": hd.log_range(1e-5, 1)}, max_epochs=2, n_iter=2)
         heavy = by_epoch.fit(X, Y, sample_weight=weight).cv_results_["mean_test_score"]
         assert (heavy != by_epoch.fit(X, Y).cv_results_["mean_test_score"]).any()
+    plain = search(estimator=SGDClassifier(random_state=0), space={"alpha": hd.uniform(0, 1)}, max_epochs=1, n_iter=1)
+    unweighted = plain.fit(X, Y).best_estimator_.coef_
+    assert (plain.fit(X, Y, sample_weight=weight).best_estimator_.coef_ != unweighted).any()
     with pytest.raises(TypeError, match="got an unexpected keyword argument"):
         search(estimator=Ridge(), space={"alpha": hd.uniform(0, 1)}, error_score="raise").fit(X, Y, loudness=weight)
 
