@@ -66,7 +66,11 @@ def test_asks(benchmark: Any, sampler: str, optimizers: int, threads: int) -> No
         if threads == 1 or optimizers == 1:
             with ThreadPoolExecutor(threads) as pool:  # one optimizer: both threads ask it
                 share = turns // threads
-                list(pool.map(lambda _: [askers[k].turn() for _ in range(share) for k in range(optimizers)], range(threads)))
+                list(
+                    pool.map(
+                        lambda _: [askers[k].turn() for _ in range(share) for k in range(optimizers)], range(threads)
+                    )
+                )
         else:
             with ThreadPoolExecutor(threads) as pool:
                 list(pool.map(part, [askers[k::threads] for k in range(threads)]))

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "policies": {"_native"},
     "engine": {"space", "sampling", "policies", "history", "gp"},
     "importance": {"space"},
+    "serve": {"engine", "space"},
     "store": set(),
     "runtime": set(),
     "tracking": {"runtime"},
@@ -54,8 +55,8 @@ MAY_IMPORT = {
     "azure.notebook": {"hyperdrive"},
     "azure.running": {"azure.notebook", "azure.v2", "hyperdrive", "store", "views"},
     "cli": {
-        "azure", "azure.running", "document", "executors", "imports", "pipeline", "signals", "space", "standins",
-        "store", "sweep", "tracking", "ui", "views",
+        "azure", "azure.running", "document", "executors", "imports", "pipeline", "serve", "signals", "space",
+        "standins", "store", "sweep", "tracking", "ui", "views",
     },
     "__main__": {"cli"},
     "_native": set(),
