@@ -60,7 +60,7 @@ MAY_IMPORT = {
     },
     "__main__": {"cli"},
     "_native": set(),
-    "bindings": {"space", "sampling", "policies", "engine", "history", "bindings.optuna.studies"},
+    "bindings": {"runtime", "space", "sampling", "policies", "engine", "history", "bindings.optuna.studies"},
     "bindings.optuna.studies": {"azure", "bindings", "imports", "space", "store", "sweep"},
 }  # fmt: skip
 
