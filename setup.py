@@ -48,6 +48,7 @@ setup(
     packages=[
         *find_packages(include=["hdcore", "hdcore.*"], exclude=["hdcore.bindings", "hdcore.bindings.*"]),
         *(f"hdcore.{package}" for package in find_packages(include=["bindings", "bindings.*"])),
+        "hydra_plugins",  # Hydra's namespace: it has no __init__.py, and Hydra finds our sweeper in it
     ],
     package_dir={"hdcore.bindings": "bindings"},
     package_data={

@@ -41,10 +41,11 @@ class Asker:
         self.told = 0
 
     def turn(self) -> None:
-        run = self.optimizer.ask()
-        self.optimizer.tell(run.number, run.configuration["momentum"] - run.configuration["lr"])
+        optimizer = self.optimizer  # another thread may put a new one in its place meanwhile
+        run = optimizer.ask()
+        optimizer.tell(run.number, run.configuration["momentum"] - run.configuration["lr"])
         self.told += 1
-        if self.sampler == "bayesian" and self.told == RUNS:
+        if self.sampler == "bayesian" and self.told >= RUNS:
             self.make()
 
 
