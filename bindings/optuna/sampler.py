@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from hdcore.typing import FloatVector, Goal
 
+MOST_UNKNOWN = 8
+"""Of so many running trials it is imagined what other workers are about to propose."""
+
 AGAIN = 2
 """Stream of a trial in a space that is used up; 1 is the Bayesian sampler's."""
 
@@ -120,8 +123,9 @@ class HdcoreSampler(BaseSampler):
             if proposer is None or proposer.axes.distributions != search_space:
                 table = TrialTable(Axes(search_space), goal, sees_running=self._constant_liar)
                 proposer = self._proposer = _Proposer(table, self._seed, self._n_startup)
-            params = proposer.propose(trial, trials)
-        if self._constant_liar and not isinstance(study._storage, InMemoryStorage):
+            has_company = self._constant_liar and not isinstance(study._storage, InMemoryStorage)
+            params = proposer.propose(trial, trials, has_company=has_company)
+        if has_company:
             share(study, trial, params, proposer.axes)
         return params
 
@@ -161,15 +165,16 @@ class _Proposer:
         self._design = SobolSampler()
         self._design.bind(self.axes.space, seed)
 
-    def propose(self, trial: FrozenTrial, trials: list[FrozenTrial]) -> dict[str, Any]:
+    def propose(self, trial: FrozenTrial, trials: list[FrozenTrial], *, has_company: bool) -> dict[str, Any]:
+        """Return the parameters of a trial; `has_company` if other processes may be proposing at this moment."""
         self._table.follow(trials)
         rows, number = self._table.rows, trial.number
-        if self._n_startup is None:
-            found = self._model.propose(rows, number, 1)
-        elif self._table.results < self._n_startup:
+        ahead = min(self._table.unknown_before(trial, trials), MOST_UNKNOWN) if has_company else 0
+        if self._n_startup is not None and self._table.results < max(self._n_startup, 2):
             found = self._design.propose(rows, number, 1)
-        else:  # beyond the numbers of the model's own design
-            found = self._model.propose(rows, number + initial_runs(rows.d), 1)
+        else:  # as in a batch with those that are ahead; their own workers come to the same
+            shift = 0 if self._n_startup is None else initial_runs(rows.d)  # beyond the model's own design
+            found = self._model.propose(rows, number + shift - ahead, ahead + 1)[ahead:]
         if len(found):
             return self._table.propose(trial, found[0])
         again = _uniform(self._seed, (number, AGAIN), rows.d)

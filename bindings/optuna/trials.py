@@ -150,6 +150,11 @@ class TrialTable:
 
     def _end(self, trial: FrozenTrial) -> bool:
         """Set the end of a trial; False if its row turns out to be another one."""
+        if any(key.partition(":")[0] == "constraints" for key in trial.system_attrs):
+            raise InputError(
+                f"HdcoreSampler: trial {trial.number} has constraints, which the model does not know; "
+                "return a bad value where they are violated"
+            )
         found, at = self.axes.encode(trial.params), self._row.get(trial.number)
         if at is not None and (found is None or not np.array_equal(self.rows.encoded[at], found)):
             return False
@@ -179,6 +184,11 @@ class TrialTable:
             if actual is not None:
                 self._row[trial.number] = self.rows.append(actual)
         return params
+
+    def unknown_before(self, trial: FrozenTrial, trials: list[FrozenTrial]) -> int:
+        """Return how many older trials run whose parameters nobody has written yet."""
+        older = (one for one in self._unread.of(trials) if one.number < trial.number and one.number not in self._row)
+        return sum(one.state == TrialState.RUNNING and not one.params for one in older)
 
     @property
     def results(self) -> int:
