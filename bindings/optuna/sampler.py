@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from optuna.samplers import BaseSampler
-from optuna.storages import InMemoryStorage
 
 from hdcore.bindings.optuna.distributions import Axes
-from hdcore.bindings.optuna.trials import CommonSpace, TrialTable, goal_of, share
+from hdcore.bindings.optuna.trials import CommonSpace, TrialTable, goal_of
 from hdcore.errors import InputError
 from hdcore.sampling import make_sampler
 from hdcore.sampling.bayesian import initial_runs
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
 
     from hdcore.typing import FloatVector, Goal
 
-MOST_UNKNOWN = 8
-"""Of so many running trials it is imagined what other workers are about to propose."""
+AHEAD = 8
+"""Of so many trials before one it is imagined what their workers are about to propose, where nobody has written it."""
 
 AGAIN = 2
 """Stream of a trial in a space that is used up; 1 is the Bayesian sampler's."""
@@ -123,11 +122,7 @@ class HdcoreSampler(BaseSampler):
             if proposer is None or proposer.axes.distributions != search_space:
                 table = TrialTable(Axes(search_space), goal, sees_running=self._constant_liar)
                 proposer = self._proposer = _Proposer(table, self._seed, self._n_startup)
-            has_company = self._constant_liar and not isinstance(study._storage, InMemoryStorage)
-            params = proposer.propose(trial, trials, has_company=has_company)
-        if has_company:
-            share(study, trial, params, proposer.axes)
-        return params
+            return proposer.propose(trial, trials)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -165,14 +160,13 @@ class _Proposer:
         self._design = SobolSampler()
         self._design.bind(self.axes.space, seed)
 
-    def propose(self, trial: FrozenTrial, trials: list[FrozenTrial], *, has_company: bool) -> dict[str, Any]:
-        """Return the parameters of a trial; `has_company` if other processes may be proposing at this moment."""
+    def propose(self, trial: FrozenTrial, trials: list[FrozenTrial]) -> dict[str, Any]:
         self._table.follow(trials)
         rows, number = self._table.rows, trial.number
-        ahead = min(self._table.unknown_before(trial, trials), MOST_UNKNOWN) if has_company else 0
         if self._n_startup is not None and self._table.results < max(self._n_startup, 2):
             found = self._design.propose(rows, number, 1)
-        else:  # as in a batch with those that are ahead; their own workers come to the same
+        else:  # as in a batch with trials that start at this moment: their own workers come to the same
+            ahead = self._table.starting(trial, trials, AHEAD)
             shift = 0 if self._n_startup is None else initial_runs(rows.d)  # beyond the model's own design
             found = self._model.propose(rows, number + shift - ahead, ahead + 1)[ahead:]
         if len(found):

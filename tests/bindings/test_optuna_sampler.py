@@ -367,16 +367,23 @@ def test_what_is_enqueued_is_what_the_model_learns() -> None:
     assert asked(study) == asked(twin)
 
 
-def test_a_trial_that_ends_with_other_values_than_were_proposed_is_no_trap() -> None:
-    study, twin = study_of(12), study_of(12)
-    trial = study.ask()
-    trial.suggest_float("x", -1, 1)
-    trial.suggest_float("y", 5, 6)  # another range: drawn independently
-    study.tell(trial, 3.0)
-    twin.add_trial(study.trials[-1])
-    study.optimize(lambda trial: trial.suggest_float("x", -1, 1) ** 2, n_trials=3)
-    twin.optimize(lambda trial: trial.suggest_float("x", -1, 1) ** 2, n_trials=3)
-    assert [t.params for t in study.trials] == [t.params for t in twin.trials]
+@pytest.mark.parametrize("end", [TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED])
+def test_a_trial_that_ends_with_other_values_than_were_proposed_is_no_trap(end: TrialState) -> None:
+    def only_x(trial: optuna.Trial) -> float:
+        return trial.suggest_float("x", -1, 1) ** 2
+
+    study, fresh = study_of(12), study_of(12)
+    for is_asked in (True, False):
+        trial = study.ask()
+        trial.suggest_float("x", -1, 1)
+        if is_asked:
+            trial.suggest_float("y", 5, 6)  # another range: drawn independently
+        study.tell(trial, 3.0 if end == TrialState.COMPLETE else None, state=end)
+    fresh.add_trials(study.trials[12:])
+    fresh.sampler = HdcoreSampler(seed=5)  # has seen none of it happen
+    for one in (study, fresh):
+        one.optimize(only_x if end == TrialState.COMPLETE else bowl, n_trials=3)
+    assert [trial.params for trial in study.trials] == [trial.params for trial in fresh.trials]
 
 
 def test_trials_of_a_worker_that_was_killed_do_not_stop_the_others() -> None:

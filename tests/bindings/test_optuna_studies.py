@@ -194,7 +194,7 @@ def test_what_cannot_be_moved_is_refused(root: Path) -> None:
     with pytest.raises(InputError, match="no trial of the study"):
         import_study(study, root=root)
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
-    with pytest.raises(InputError, match="cannot be called '../elsewhere'; write 'elsewhere'"):
+    with pytest.raises(InputError, match=r"cannot be called '../elsewhere'; write 'elsewhere'"):
         import_study(study, "../elsewhere", root=root)
     assert import_study(study, "taken", root=root).name == "taken"
     with pytest.raises(RefusedError, match="taken"):
