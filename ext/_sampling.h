@@ -24,7 +24,7 @@ typedef struct {
     int parent;       /* column of the choice that this one depends on, or -1 */
     int parent_level; /* level of the parent at which this column is active */
     double a, r, top, q;
-    double first, last;       /* outermost multiples of q; infinite where unbounded */
+    double first, last;       /* outermost multiples of q, infinite where unbounded; of HD_LOGUNIFORM the bounds */
     const int32_t *canonical; /* level -> first level with the same value, or NULL */
 } hd_column;
 

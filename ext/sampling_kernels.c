@@ -21,7 +21,11 @@ HD_INLINE double draw(const hd_column *c, int op, double u)
         double x = c->a + c->r * clamp(u, 0.0, 1.0);
         return x > c->top ? c->top : x; /* a + (b - a) may round to above b */
     }
-    case HD_LOGUNIFORM:
+    case HD_LOGUNIFORM: { /* exp(log(bound)) may lie some ulps outside */
+        double x = clamp(hd_exp(c->a + c->r * clamp(u, 0.0, 1.0)), c->first, c->last);
+        x = u <= 0.0 ? c->first : x;
+        return u >= 1.0 ? c->last : x;
+    }
     case HD_QLOGUNIFORM:
         return hd_exp(c->a + c->r * clamp(u, 0.0, 1.0));
     case HD_NORMAL:

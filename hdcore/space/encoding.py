@@ -13,8 +13,8 @@ import numpy as np
 
 from hdcore._native import sampling as _native
 from hdcore.errors import ShapeError
-from hdcore.space.distributions import Choice, RandInt
-from hdcore.space.layout import Bell, Branch, Column, Constant, Interval, Leaf, Tree, grid_ends, is_single
+from hdcore.space.distributions import Choice, LogUniform, RandInt
+from hdcore.space.layout import Bell, Branch, Column, Constant, Interval, Leaf, Tree, grid_ends, is_single, log_bounds
 from hdcore.space.reading import read
 from hdcore.space.values import identity
 
@@ -174,7 +174,8 @@ def _plan(tree: Tree, columns: tuple[Column, ...]) -> tuple[Any, FloatMatrix, An
                 tables += branches[j].canonical
         elif isinstance(distribution, Interval):
             low, high = float(distribution.min_value), float(distribution.max_value)
-            numbers[j] = low, high - low, high, distribution.q or 1, *grid_ends(distribution)
+            ends = log_bounds(distribution) if isinstance(distribution, LogUniform) else grid_ends(distribution)
+            numbers[j] = low, high - low, high, distribution.q or 1, *ends
         elif isinstance(distribution, Bell):
             numbers[j] = distribution.mu, distribution.sigma, math.inf, distribution.q or 1, *grid_ends(distribution)
     return codes, numbers, np.array(tables, np.int32)

@@ -206,6 +206,21 @@ def grid_ends(distribution: Distribution) -> tuple[float, float]:
     return -math.inf, math.inf
 
 
+def log_bounds(distribution: LogUniform) -> tuple[float, float]:
+    """First and last value of a loguniform.
+
+    The exponents alone survive serialisation, and exp(log(0.01)) is above 0.01: where a short decimal has exactly this
+    logarithm, that is the bound which was meant.
+    """
+    return _log_bound(distribution.min_value), _log_bound(distribution.max_value)
+
+
+def _log_bound(exponent: float) -> float:
+    value = math.exp(exponent)
+    short = float(f"{value:.12g}")
+    return short if short > 0 and math.log(short) == exponent else value
+
+
 def count(tree: Tree, columns: tuple[Column, ...]) -> int | None:
     """Number of distinct configurations of a tree whose options do not overlap, None if they are not finite."""
     product = 1

@@ -19,6 +19,7 @@ from hdcore.space import (
     ORDERED,
     SearchSpace,
     choice,
+    log_range,
     lognormal,
     loguniform,
     normal,
@@ -70,6 +71,19 @@ def test_snapping_keeps_the_configuration_and_is_idempotent(space: SearchSpace, 
 def test_one_row_decodes_as_the_matrix_does(space: SearchSpace, generator: np.random.Generator) -> None:
     rows = space.snap(points(space, generator))
     assert list(map(identity, map(space.decode_row, rows))) == list(map(identity, space.decode(rows)))
+
+
+@laws
+@given(st.integers(1, 9), st.integers(-12, 9), st.integers(1, 9), st.integers(0, 12), encoded)
+def test_values_of_a_log_range_keep_to_its_bounds_and_reach_them(
+    a: int, exponent: int, b: int, span: int, generator: np.random.Generator
+) -> None:
+    low, high = sorted((float(f"{a}e{exponent}"), float(f"{b}e{exponent + span}")))
+    stored = SearchSpace.from_json(SearchSpace({"x": log_range(low, high)}).to_json())  # only the exponents survive
+    rows = points(stored, generator) if stored.columns else np.full((2, 1), 0.5)
+    values = [configuration["x"] for configuration in stored.decode(rows)]
+    assert low <= min(values) <= max(values) <= high
+    assert {values[0], values[1]} == {low, high}
 
 
 @laws
