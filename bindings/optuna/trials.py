@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,25 +49,30 @@ class Unread:
     """The trials of a study that were not yet seen ended, found without a look at all of them."""
 
     def __init__(self) -> None:
-        self._ended: set[int] = set()  # beyond the first `_settled`, which have all ended
-        self._settled = 0
+        self._closed: set[int] = set()
+        self._known = 0  # trials with lower numbers are closed or open
+        self._open: set[int] = set()
 
-    def of(self, trials: list[FrozenTrial]) -> Iterator[FrozenTrial]:
-        """Yield those of a list in order of number."""
-        start = self._settled
-        if start and (len(trials) < start or trials[start - 1].number != start - 1):
-            start = 0  # a part of the study, as Hyperband makes it, or a list that is older than the last one
-        for trial in trials[start:]:
-            number = trial.number
-            if number >= self._settled and number not in self._ended:
-                yield trial
+    def of(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        """Return those of a list in order of number."""
+        known = self._known
+        if len(trials) < known or (known and trials[known - 1].number != known - 1):
+            found = trials  # a part of the study, as Hyperband makes it, or a list that is older than the last one
+        else:
+            new = trials[known:]
+            found = [*(trials[number] for number in sorted(self._open)), *new]
+            for number, trial in enumerate(new, known):
+                if trial.number != number:
+                    break
+                self._known += 1
+                if number not in self._closed:
+                    self._open.add(number)
+        return [trial for trial in found if trial.number not in self._closed]
 
     def close(self, number: int) -> None:
         """Never give a trial again."""
-        self._ended.add(number)
-        while self._settled in self._ended:
-            self._ended.remove(self._settled)
-            self._settled += 1
+        self._closed.add(number)
+        self._open.discard(number)
 
 
 class CommonSpace:
@@ -170,8 +174,10 @@ class TrialTable:
         if not self._sees_running:
             return 0
         before = range(trial.number - most, trial.number)
-        unread = (one for one in self._unread.of(trials) if one.number in before and one.number not in self._row)
-        return sum(one.state == TrialState.RUNNING for one in unread)
+        return sum(
+            one.number in before and one.number not in self._row and one.state == TrialState.RUNNING
+            for one in self._unread.of(trials)
+        )
 
     @property
     def results(self) -> int:

@@ -24,7 +24,7 @@ from optuna.trial import TrialState, create_trial
 import hdcore as hd
 from hdcore.bindings.optuna import HdcoreSampler, MedianStoppingPruner
 from hdcore.bindings.optuna.distributions import Axes
-from hdcore.bindings.optuna.trials import CommonSpace
+from hdcore.bindings.optuna.trials import CommonSpace, Unread
 from hdcore.errors import InputError
 
 DISTRIBUTIONS: dict[str, BaseDistribution] = {
@@ -45,6 +45,12 @@ SPACE = {
     "log_int": hd.qloguniform(math.log(0.5), math.log(500.5), 1),
     "size": hd.choice(64, 16, 32),
 }
+
+
+RUNNING: dict[str, Any] = {
+    "state": TrialState.RUNNING, "value": None, "values": None, "datetime_start": None, "datetime_complete": None,
+    "params": {}, "distributions": {}, "user_attrs": {}, "system_attrs": {}, "intermediate_values": {}, "trial_id": 0,
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -171,19 +177,11 @@ def test_any_draw_is_of_the_distribution_and_comes_back_as_the_same_row(distribu
 def test_all_values_of_a_grid_have_the_same_weight() -> None:
     sampler, study = HdcoreSampler(seed=1), optuna.create_study()
     for distribution in (IntDistribution(3, 9, step=3), FloatDistribution(-0.1, 0.1, step=0.1)):
-        trials = [optuna.trial.FrozenTrial(**{**vars_of(), "number": n}) for n in range(900)]
+        trials = [optuna.trial.FrozenTrial(**{**RUNNING, "number": n}) for n in range(900)]
         drawn = [sampler.sample_independent(study, trial, "p", distribution) for trial in trials]
         values, counts = np.unique(drawn, return_counts=True)
         assert len(values) == 3
         assert np.all(abs(counts - 300) < 75)  # 5 sigma
-
-
-def vars_of() -> dict[str, Any]:
-    return {
-        "state": TrialState.RUNNING, "value": None, "values": None, "datetime_start": None, "datetime_complete": None,
-        "params": {}, "distributions": {}, "user_attrs": {}, "system_attrs": {}, "intermediate_values": {},
-        "trial_id": 0,
-    }  # fmt: skip
 
 
 @settings(max_examples=40, deadline=None)
@@ -212,6 +210,23 @@ def test_the_common_space_is_optunas_intersection(trials: Any, cuts: list[int]) 
     for cut in (*cuts, len(trials)):  # as it is asked in the middle of a study
         seen = study.trials[:cut]
         assert common.over(seen) == optuna.search_space.intersection_search_space(seen)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_no_trial_is_overlooked_whatever_part_of_the_study_is_looked_at(data: st.DataObject) -> None:
+    trials = [optuna.trial.FrozenTrial(**{**RUNNING, "number": number}) for number in range(12)]
+    unread, closed = Unread(), set[int]()
+    for _ in range(data.draw(st.integers(1, 8))):
+        part = trials[: data.draw(st.integers(0, 12))]
+        if data.draw(st.booleans()):
+            kept = data.draw(st.sets(st.integers(0, 11)))
+            part = [trial for trial in part if trial.number in kept]
+        found = [trial.number for trial in unread.of(part)]
+        assert found == [trial.number for trial in part if trial.number not in closed]
+        for number in data.draw(st.sets(st.sampled_from(found))) if found else ():
+            unread.close(number)
+            closed.add(number)
 
 
 def test_a_study_with_a_seed_repeats_and_goes_on_with_another_sampler_as_if_nothing_had_happened() -> None:
