@@ -48,8 +48,8 @@ class HdcoreSampler(BaseSampler):
         Non-negative. A trial's random numbers follow from the seed and its number, so workers that share a study and a
         seed never draw the same, and a program that goes on with a study does not repeat itself.
     constant_liar : bool, default True
-        Whether running trials are known to the model, so that parallel workers spread out. The model imagines their
-        results rather than to lie a constant.
+        Whether running trials are known to the model, so that parallel workers spread out. No constant is
+        told in place of their results: the model imagines some.
 
     Raises
     ------
@@ -139,6 +139,7 @@ class HdcoreSampler(BaseSampler):
         if now != self._study:
             self._goal = goal_of(study, "HdcoreSampler")
             self._study, self._common, self._proposer = now, CommonSpace(), None
+            self._local.latest = None, []
         return self._goal
 
     def __getstate__(self) -> dict[str, Any]:

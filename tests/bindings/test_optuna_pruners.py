@@ -125,15 +125,26 @@ def test_asking_again_without_a_new_report_gives_the_same_answer() -> None:
     assert other.should_prune()  # the policy has ended it
 
 
-def test_reports_count_when_they_are_not_asked_about() -> None:
-    _, trial = begun(MedianStoppingPruner())
-    for step, value in enumerate([2.0, 2.0, 0.1]):
-        trial.report(value, step)
-    assert not trial.should_prune()  # by its best, 2.0
-    _, trial = begun(MedianStoppingPruner())
-    trial.report(0.1, 0)
-    trial.report(2.0, 1)
-    assert trial.should_prune()  # at the first
+def test_a_trial_that_asks_rarely_is_judged_at_the_latest_interval_that_counts() -> None:
+    for values, is_pruned in (([2.0, 0.1, 0.1], False), ([0.1, 2.0, 2.0], False), ([0.1, 0.1, 2.0], True)):
+        _, trial = begun(MedianStoppingPruner(evaluation_interval=2))
+        for step, value in enumerate(values):
+            trial.report(value, step)
+        assert trial.should_prune() == is_pruned, values  # interval 2 counts, 3 does not
+
+
+def test_a_new_pruner_does_not_judge_old_reports_by_what_came_later() -> None:
+    study = study_with(MedianStoppingPruner())
+    first = study.ask()
+    first.report(0.5, 0)
+    assert not first.should_prune()  # it is alone
+    for _ in range(3):
+        trial = study.ask()
+        trial.report(1.0, 0)
+        study.tell(trial, 1.0)
+    study.pruner = MedianStoppingPruner()
+    first.report(3.0, 1)
+    assert not first.should_prune()
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1)])
