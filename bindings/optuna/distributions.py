@@ -95,17 +95,20 @@ def _stepped(low: float, high: float, step: float) -> Axis:
 
 
 def _categorical(distribution: CategoricalDistribution) -> Axis:
-    choices = distribution.choices
+    def place(value: Any) -> int:
+        return int(distribution.to_internal_repr(value))
+
+    # Optuna takes 1, 1.0 and True for one choice, the first of them.
+    choices = [choice for k, choice in enumerate(distribution.choices) if place(choice) == k]
     is_plain = all(
         choice is None or isinstance(choice, bool | int | str) or (isinstance(choice, float) and math.isfinite(choice))
         for choice in choices
     )
-    options = tuple(choices) if is_plain else tuple(str(k) for k in range(len(choices)))  # any object may be a choice
-    place = {identity(option): k for k, option in reversed(list(enumerate(options)))}
+    options = choices if is_plain else [str(place(choice)) for choice in choices]  # any object may be a choice
+    by_place = {place(choice): option for choice, option in zip(choices, options, strict=True)}
+    by_option = {identity(option): choice for choice, option in zip(choices, options, strict=True)}
     return Axis(
-        Choice(options),
-        lambda value: options[int(distribution.to_internal_repr(value))],
-        lambda option: choices[place[identity(option)]],
+        Choice(tuple(options)), lambda value: by_place[place(value)], lambda option: by_option[identity(option)]
     )
 
 

@@ -21,16 +21,18 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.study import Study
 
-    from hdcore.policies import Judge, Policy
+    from hdcore.policies import Policy
     from hdcore.policies._checks import Population
 
 
 class _PolicyPruner(BasePruner):
     """Applies a policy to a study.
 
-    A trial is judged at each of its reports with what all trials have reported by the time this pruner hears of it;
-    once the policy has ended a trial, `prune` stays True for it. Calls from several threads are safe. A copy or an
-    unpickled pruner reads the study anew.
+    A trial is judged at each of its reports with what all trials have reported by the time this pruner hears of it.
+    The latest report at which the policy applies decides, so that a trial that asks rarely is not ended for what it was
+    long ago, nor by a pruner that has just been made. Once `prune` said True of a trial, it stays so.
+
+    Calls from several threads are safe. A copy or an unpickled pruner reads the study anew.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -56,9 +58,11 @@ class _PolicyPruner(BasePruner):
             trials = study.get_trials(deepcopy=False)
             if not self._population.hear(trials, trial):
                 # A value came at a step before one that was judged already, so intervals have moved.
+                ended = self._population.ended
                 self._population = _Population(self._policy, self._population.sign)
+                self._population.ended = ended
                 self._population.hear(trials, trial)
-            return trial.number in self._population.stopped
+            return self._population.ends(trial.number)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"policy": self._policy}
@@ -156,14 +160,15 @@ class _Population:
 
     Attributes
     ----------
-    stopped : set of int
-        Numbers of the trials that the policy has ended.
+    ended : set of int
+        Numbers of the trials that were told to end.
     """
 
     def __init__(self, policy: Policy, sign: float) -> None:
-        self.sign, self.stopped = sign, set[int]()
-        self._judge: Judge = policy.judge()
+        self.sign, self.ended = sign, set[int]()
+        self._policy, self._judge = policy, policy.judge()
         self._heard: dict[int, tuple[int, int]] = {}  # trial -> number of reports, last step
+        self._verdict: dict[int, bool] = {}  # trial -> what the latest report at which the policy applies said
         self._unread = Unread()
 
     def hear(self, trials: list[FrozenTrial], judged: FrozenTrial) -> bool:
@@ -179,6 +184,12 @@ class _Population:
                     self._judge.end(trial.number)
         return self._reports(judged)
 
+    def ends(self, number: int) -> bool:
+        """Return whether a trial is to end."""
+        if self._verdict.get(number, False):
+            self.ended.add(number)
+        return number in self.ended
+
     def _reports(self, trial: FrozenTrial) -> bool:
         values = trial.intermediate_values
         count, last = self._heard.get(trial.number, (0, -1))
@@ -188,7 +199,9 @@ class _Population:
         if count and steps[count - 1] != last:
             return False
         scores = self.sign * np.array([values[step] for step in steps[count:]], np.float64)
-        if self._judge.report_many(np.full(len(scores), trial.number, np.int64), scores).any():
-            self.stopped.add(trial.number)
+        verdicts = self._judge.report_many(np.full(len(scores), trial.number, np.int64), scores)
+        latest = len(steps) // self._policy.evaluation_interval * self._policy.evaluation_interval
+        if latest > count and latest >= self._policy.delay_evaluation:
+            self._verdict[trial.number] = bool(verdicts[latest - count - 1])
         self._heard[trial.number] = len(steps), steps[-1]
         return True

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from optuna.samplers import BaseSampler
-from optuna.storages import InMemoryStorage
 
 from hdcore.bindings.optuna.distributions import Axes
-from hdcore.bindings.optuna.trials import CommonSpace, TrialTable, goal_of, share
+from hdcore.bindings.optuna.trials import CommonSpace, TrialTable, goal_of
 from hdcore.errors import InputError
 from hdcore.sampling import make_sampler
 from hdcore.sampling.bayesian import initial_runs
@@ -25,6 +24,9 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from hdcore.typing import FloatVector, Goal
+
+AHEAD = 8
+"""Of so many trials before one it is imagined what their workers are about to propose, where nobody has written it."""
 
 AGAIN = 2
 """Stream of a trial in a space that is used up; 1 is the Bayesian sampler's."""
@@ -46,8 +48,8 @@ class HdcoreSampler(BaseSampler):
         Non-negative. A trial's random numbers follow from the seed and its number, so workers that share a study and a
         seed never draw the same, and a program that goes on with a study does not repeat itself.
     constant_liar : bool, default True
-        Whether running trials are known to the model, so that parallel workers spread out. The model imagines their
-        results rather than to lie a constant.
+        Whether running trials are known to the model, so that parallel workers spread out. No constant is
+        told in place of their results: the model imagines some.
 
     Raises
     ------
@@ -120,10 +122,7 @@ class HdcoreSampler(BaseSampler):
             if proposer is None or proposer.axes.distributions != search_space:
                 table = TrialTable(Axes(search_space), goal, sees_running=self._constant_liar)
                 proposer = self._proposer = _Proposer(table, self._seed, self._n_startup)
-            params = proposer.propose(trial, trials)
-        if self._constant_liar and not isinstance(study._storage, InMemoryStorage):
-            share(study, trial, params, proposer.axes)
-        return params
+            return proposer.propose(trial, trials)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -140,6 +139,7 @@ class HdcoreSampler(BaseSampler):
         if now != self._study:
             self._goal = goal_of(study, "HdcoreSampler")
             self._study, self._common, self._proposer = now, CommonSpace(), None
+            self._local.latest = None, []
         return self._goal
 
     def __getstate__(self) -> dict[str, Any]:
@@ -164,12 +164,12 @@ class _Proposer:
     def propose(self, trial: FrozenTrial, trials: list[FrozenTrial]) -> dict[str, Any]:
         self._table.follow(trials)
         rows, number = self._table.rows, trial.number
-        if self._n_startup is None:
-            found = self._model.propose(rows, number, 1)
-        elif self._table.results < self._n_startup:
+        if self._n_startup is not None and self._table.results < max(self._n_startup, 2):
             found = self._design.propose(rows, number, 1)
-        else:  # beyond the numbers of the model's own design
-            found = self._model.propose(rows, number + initial_runs(rows.d), 1)
+        else:  # as in a batch with trials that start at this moment: their own workers come to the same
+            ahead = self._table.starting(trial, trials, AHEAD)
+            shift = 0 if self._n_startup is None else initial_runs(rows.d)  # beyond the model's own design
+            found = self._model.propose(rows, number + shift - ahead, ahead + 1)[ahead:]
         if len(found):
             return self._table.propose(trial, found[0])
         again = _uniform(self._seed, (number, AGAIN), rows.d)

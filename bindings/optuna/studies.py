@@ -14,6 +14,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hdcore.bindings.optuna.flat import FlatParameter
+from hdcore.errors import InputError
 from hdcore.space import SearchSpace
 from hdcore.typing import RunStatus
 
@@ -61,14 +62,14 @@ def import_study(
         If a sweep of this very name exists.
     """
     from hdcore.azure import legal_name
-    from hdcore.azure.schema import read_name
     from hdcore.imports import save, sweep_of_study
     from hdcore.store import find_root
     from hdcore.sweep import open_sweep
 
-    chosen = None if name is None else read_name(name, "name")
+    if name is not None and legal_name(name) != name:
+        raise InputError(f"import_study: a sweep cannot be called {name!r}; write {legal_name(name)!r}", field="name")
     found = sweep_of_study(study, metric=metric)
-    folder = save(find_root(root), found, chosen or legal_name(found.name), has_name=chosen is not None)
+    folder = save(find_root(root), found, name or legal_name(found.name), has_name=name is not None)
     for why, count in found.dropped.items():
         _log.warning("%s: %d of %d trials are left out: %s", folder.name, count, found.total, why)
     return open_sweep(folder.name, folder.parent.parent)

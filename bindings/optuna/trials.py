@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Mapping
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,12 +18,6 @@ if TYPE_CHECKING:
     from optuna.study import Study
 
     from hdcore.typing import FloatVector
-
-ATTRIBUTE = "hdcore:relative_params:{}"
-"""Keys of the parts of what was proposed for a trial, for workers in other processes."""
-
-LONGEST = 2045
-"""Characters of one part: relational storages refuse longer ones."""
 
 _STATE = {
     TrialState.COMPLETE: RowState.COMPLETED,
@@ -58,25 +49,30 @@ class Unread:
     """The trials of a study that were not yet seen ended, found without a look at all of them."""
 
     def __init__(self) -> None:
-        self._ended: set[int] = set()  # beyond the first `_settled`, which have all ended
-        self._settled = 0
+        self._closed: set[int] = set()
+        self._known = 0  # trials with lower numbers are closed or open
+        self._open: set[int] = set()
 
-    def of(self, trials: list[FrozenTrial]) -> Iterator[FrozenTrial]:
-        """Yield those of a list in order of number."""
-        start = self._settled
-        if start and (len(trials) < start or trials[start - 1].number != start - 1):
-            start = 0  # a part of the study, as Hyperband makes it, or a list that is older than the last one
-        for trial in islice(trials, start, None):
-            number = trial.number
-            if number >= self._settled and number not in self._ended:
-                yield trial
+    def of(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        """Return those of a list in order of number."""
+        known = self._known
+        if len(trials) < known or (known and trials[known - 1].number != known - 1):
+            found = trials  # a part of the study, as Hyperband makes it, or a list that is older than the last one
+        else:
+            new = trials[known:]
+            found = [*(trials[number] for number in sorted(self._open)), *new]
+            for number, trial in enumerate(new, known):
+                if trial.number != number:
+                    break
+                self._known += 1
+                if number not in self._closed:
+                    self._open.add(number)
+        return [trial for trial in found if trial.number not in self._closed]
 
     def close(self, number: int) -> None:
         """Never give a trial again."""
-        self._ended.add(number)
-        while self._settled in self._ended:
-            self._ended.remove(self._settled)
-            self._settled += 1
+        self._closed.add(number)
+        self._open.discard(number)
 
 
 class CommonSpace:
@@ -109,8 +105,8 @@ class CommonSpace:
 class TrialTable:
     """Trials as rows.
 
-    A trial gets its row when all parameters of the space are known, that is when they are proposed here, or shared by
-    another worker, or when it has ended. Trials without some of the parameters, or with values that the space does not
+    A trial gets its row when all parameters of the space are known: they are proposed here, or another worker has
+    written them, or it has ended. Trials without some of the parameters, or with values that the space does not
     hold, have no row.
 
     Parameters
@@ -118,46 +114,40 @@ class TrialTable:
     axes : Axes
     goal : Goal
     sees_running : bool
-        Running trials are rows too.
+        Whether running trials are rows too.
     """
 
     def __init__(self, axes: Axes, goal: Goal, *, sees_running: bool) -> None:
         self.axes, self._goal, self._sees_running = axes, goal, sees_running
-        self._forget()
-
-    def _forget(self) -> None:
         self.rows = RunTable(len(self.axes.space.columns))
-        self._row: dict[int, int] = {}  # number of a trial -> row
+        self._row: dict[int, int] = {}  # number of a running trial -> row
         self._unread = Unread()
 
     def follow(self, trials: list[FrozenTrial]) -> None:
         """Take over what is new in the trials of the study; older lists than the last one do no harm."""
-        if not self._follow(trials):
-            # A trial ended with other values than were proposed for it. Rows stay as they are, so begin again.
-            self._forget()
-            self._follow(trials)
-
-    def _follow(self, trials: list[FrozenTrial]) -> bool:
         for trial in self._unread.of(trials):
             if trial.state in _STATE:
-                if not self._end(trial):
-                    return False
+                self._end(trial)
             elif trial.state == TrialState.RUNNING and self._sees_running and trial.number not in self._row:
-                row = self.axes.encode({**shared(trial, self.axes), **trial.params})
+                row = self.axes.encode(trial.params)
                 if row is not None:
                     self._row[trial.number] = self.rows.append(row)
-        return True
 
-    def _end(self, trial: FrozenTrial) -> bool:
-        """Set the end of a trial; False if its row turns out to be another one."""
-        found, at = self.axes.encode(trial.params), self._row.get(trial.number)
-        if at is not None and (found is None or not np.array_equal(self.rows.encoded[at], found)):
-            return False
+    def _end(self, trial: FrozenTrial) -> None:
+        if any(key.partition(":")[0] == "constraints" for key in trial.system_attrs):
+            raise InputError(
+                f"HdcoreSampler: trial {trial.number} has constraints, which the model does not know; "
+                "return a bad value where they are violated"
+            )
         self._unread.close(trial.number)
+        found, at = self.axes.encode(trial.params), self._row.pop(trial.number, None)
+        if at is not None and (found is None or not np.array_equal(self.rows.encoded[at], found)):
+            self.rows.finish(at, RowState.WITHDRAWN, math.nan)  # rows never change
+            at = None
         if found is None:
-            return True
+            return
         if at is None:
-            at = self._row[trial.number] = self.rows.append(found)
+            at = self.rows.append(found)
         sign = self._goal.sign
         reported = curve(trial)
         if reported:
@@ -168,7 +158,6 @@ class TrialTable:
             assert trial.value is not None  # Optuna keeps no completed trial without one
             score = sign * trial.value
         self.rows.finish(at, state, score if math.isfinite(score) else math.nan)
-        return True
 
     def propose(self, trial: FrozenTrial, row: FloatVector) -> dict[str, Any]:
         """Note what a trial is going to be, and return its parameters."""
@@ -180,29 +169,18 @@ class TrialTable:
                 self._row[trial.number] = self.rows.append(actual)
         return params
 
+    def starting(self, trial: FrozenTrial, trials: list[FrozenTrial], most: int) -> int:
+        """Return how many of the `most` trials before this one run, and have not come to all of their parameters."""
+        if not self._sees_running:
+            return 0
+        before = range(trial.number - most, trial.number)
+        return sum(
+            one.number in before and one.number not in self._row and one.state == TrialState.RUNNING
+            for one in self._unread.of(trials)
+        )
+
     @property
     def results(self) -> int:
         """Trials that completed or were pruned."""
         state = self.rows.state
         return int(np.count_nonzero((state == RowState.COMPLETED) | (state == RowState.CANCELED)))
-
-
-def share(study: Study, trial: FrozenTrial, params: Mapping[str, Any], axes: Axes) -> None:
-    """Write what was proposed for a trial where workers in other processes find it before the trial asks for it."""
-    internal = {name: axes.distributions[name].to_internal_repr(value) for name, value in params.items()}
-    text = json.dumps(internal)
-    for part, start in enumerate(range(0, len(text), LONGEST)):
-        study._storage.set_trial_system_attr(trial._trial_id, ATTRIBUTE.format(part), text[start : start + LONGEST])
-
-
-def shared(trial: FrozenTrial, axes: Axes) -> dict[str, Any]:
-    """Return what `share` wrote, as far as it is whole and of this space."""
-    parts: list[str] = []
-    while (part := trial.system_attrs.get(ATTRIBUTE.format(len(parts)))) is not None:
-        parts.append(part)
-    try:
-        internal = json.loads("".join(parts)) if parts else {}
-        known = axes.distributions
-        return {name: known[name].to_external_repr(value) for name, value in internal.items() if name in known}
-    except (ValueError, IndexError):  # a part is not written yet; a choice that this space does not have
-        return {}
