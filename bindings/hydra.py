@@ -114,7 +114,7 @@ class Sweep:
         if best is not None:
             overrides = [axes[key].override(value) for key, value in best.configuration.items()]
             results["best_evaluated_params"] = {
-                key: axes[key].plain(value) for key, value in best.configuration.items()
+                key.lstrip("+"): axes[key].plain(value) for key, value in best.configuration.items()
             }
             results |= {"best_evaluated_result": best.value, "best_run": best.number}
             log.info("best run %s: %s, %s", best.number, best.value, " ".join(overrides))

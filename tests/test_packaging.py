@@ -44,6 +44,7 @@ def test_a_wheel_built_from_the_sdist_runs_in_a_fresh_environment(tmp_path: Path
     assert "hdcore/store/schema.sql" in names
     bindings = [path.relative_to(source).as_posix() for path in (source / "bindings").rglob("*.py")]
     assert {f"hdcore/{path}" for path in bindings} <= set(names)
+    assert "hydra_plugins/hdcore_sweeper.py" in names
     for standin in ("trial/azureml", "driver/azure", "driver/azure/ai"):
         assert f"hdcore/standins/{standin}/__init__.py" in names
     stand_in = source / "hdcore" / "standins_mlflow"
