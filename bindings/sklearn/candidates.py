@@ -51,6 +51,12 @@ class Candidate:
             outcome["score_time"] += before["score_time"]
         self.outcomes[fold] = outcome
 
+    def forget_estimators(self) -> None:
+        """Free the half-trained estimators of all folds."""
+        for outcome in self.outcomes:
+            if outcome is not None:
+                outcome.pop("estimator", None)
+
     def value(self, metric: str | None, until: int | None = None) -> float:
         """Mean test score of the first folds, all that were run by default."""
         scores = [score_of(outcome, metric) for outcome in self.outcomes[:until] if outcome is not None]
@@ -61,7 +67,7 @@ class Candidate:
         known = [outcome for outcome in self.outcomes if outcome is not None]
         for outcome in self.outcomes:
             if outcome is not None:
-                yield {key: value for key, value in outcome.items() if key != "estimator"}
+                yield outcome
                 continue
             filled: Outcome = {key: _mean([one[key] for one in known]) for key in ("fit_time", "score_time")}
             for key in ("test_scores", "train_scores"):

@@ -237,7 +237,10 @@ n_features_in_, feature_names_in_
                 outcomes = parallel(task(candidate, fold) for candidate, fold in steps)
                 for (candidate, fold), outcome in zip(steps, outcomes, strict=True):
                     candidate.take(fold, outcome)
-                in_flight = [candidate for candidate in in_flight if not self._has_ended(candidate, optimizer, guide)]
+                ended = [candidate for candidate in in_flight if self._has_ended(candidate, optimizer, guide)]
+                for candidate in ended:
+                    candidate.forget_estimators()
+                in_flight = [candidate for candidate in in_flight if candidate not in ended]
         if len(candidates) < self.n_iter:
             warnings.warn(
                 f"the space has {len(candidates)} configurations, fewer than n_iter={self.n_iter}; all were tried",
