@@ -26,7 +26,7 @@ SPACE = {
     "net": hd.choice({"kind": "mlp", "layers": hd.randint(4)}, {"kind": "linear"}),
 }
 RUNS = 40
-"""Each Bayesian optimizer is one of a sweep of so many runs; made anew when it has them. That of ``bayesian-400`` begins
+"""Each Bayesian optimizer is one of a sweep of so many runs; made anew when it has them. One of ``bayesian-400`` begins
 with 400 results and is kept."""
 
 
