@@ -11,7 +11,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-from hdcore import get_run
+from hdcore.runtime import get_run
 
 
 class Listener:
