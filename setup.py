@@ -44,7 +44,12 @@ def extension(pyx: Path) -> Extension:
 
 
 setup(
-    packages=[*find_packages(include=["hdcore", "hdcore.*"]), "hdcore.bindings"],
+    # The link hdcore/bindings -> ../bindings serves a checkout (PYTHONPATH, mypy); what is installed comes from here.
+    packages=[
+        *find_packages(include=["hdcore", "hdcore.*"], exclude=["hdcore.bindings", "hdcore.bindings.*"]),
+        *(f"hdcore.{package}" for package in find_packages(include=["bindings", "bindings.*"])),
+        "hydra_plugins",  # Hydra's namespace: it has no __init__.py, and Hydra finds our sweeper in it
+    ],
     package_dir={"hdcore.bindings": "bindings"},
     package_data={
         "hdcore": [

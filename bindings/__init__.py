@@ -1,1 +1,1 @@
-"""hdcore inside other frameworks; installed as ``hdcore.bindings``."""
+"""hdcore inside other frameworks; installed as ``hdcore.bindings``, in a checkout found through a link of that name."""

@@ -207,6 +207,9 @@ cdef class Plan:
         cdef Py_ssize_t n = encoded.shape[0], at = 0, rows
         if self.d == 0:
             return
+        if n == 1:  # takes less time than to hand the interpreter's lock to another thread and back
+            self._snap(&encoded[0, 0], 1)
+            return
         with nogil:
             while at < n:
                 rows = min(n - at, <Py_ssize_t>HD_BLOCK)
@@ -217,6 +220,10 @@ cdef class Plan:
         """Fill `out`, shape (n, d), with the snapped first draws of runs start … start + n - 1."""
         cdef Py_ssize_t n = out.shape[0], at = 0, rows
         if self.d == 0:
+            return
+        if n == 1:  # as in `snap`
+            hd_stream_block(&streams.seed, start, 0, 1, self.d, &out[0, 0], self.d, 1)
+            self._snap(&out[0, 0], 1)
             return
         with nogil:
             while at < n:

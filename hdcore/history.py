@@ -21,6 +21,8 @@ class RowState(IntEnum):
     COMPLETED = 1
     FAILED = 2
     CANCELED = 3
+    WITHDRAWN = 4
+    """Proposed, but something else was run: says nothing. Frameworks that embed the samplers have such runs."""
 
 
 class RunTable:

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "policies": {"_native"},
     "engine": {"gp", "history", "policies", "sampling", "space"},
     "importance": {"space"},
+    "serve": {"engine", "space"},
     "figures": {"document", "space", "store"},
     "store": set(),
     "runtime": set(),
@@ -64,11 +65,12 @@ MAY_IMPORT = {
     "azure.running": {"azure.notebook", "azure.v2", "hyperdrive", "pipeline", "store", "views"},
     "cli": {
         "azure", "azure.running", "document", "executors", "explain", "imports", "pages", "pipeline", "policies",
-        "signals", "space", "standins", "store", "sweep", "tracking", "tracking.export", "ui", "views",
+        "serve", "signals", "space", "standins", "store", "sweep", "tracking", "tracking.export", "ui", "views",
     },
     "__main__": {"cli"},
     "_native": set(),
-    "bindings": {"engine", "history", "policies", "sampling", "space"},
+    "bindings": {"bindings.optuna.studies", "engine", "history", "policies", "runtime", "sampling", "space"},
+    "bindings.optuna.studies": {"azure", "bindings", "imports", "space", "store", "sweep"},
 }  # fmt: skip
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import hdcore.bindings
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -16,6 +18,11 @@ def run(*argv: str | Path, cwd: Path) -> str:
     done = subprocess.run([str(a) for a in argv], cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return done.stdout
+
+
+def test_in_a_checkout_the_bindings_are_the_folder_at_its_top() -> None:
+    (link,) = hdcore.bindings.__path__
+    assert Path(link).resolve() == ROOT / "bindings"
 
 
 @pytest.mark.slow
@@ -35,7 +42,9 @@ def test_a_wheel_built_from_the_sdist_runs_in_a_fresh_environment(tmp_path: Path
         assert f"hdcore/_native/{kernel.stem}.pyi" in names
     assert "hdcore/py.typed" in names
     assert "hdcore/store/schema.sql" in names
-    assert "hdcore/bindings/__init__.py" in names
+    bindings = [path.relative_to(source).as_posix() for path in (source / "bindings").rglob("*.py")]
+    assert {f"hdcore/{path}" for path in bindings} <= set(names)
+    assert "hydra_plugins/hdcore_sweeper.py" in names
     for standin in ("trial/azureml", "driver/azure", "driver/azure/ai"):
         assert f"hdcore/standins/{standin}/__init__.py" in names
     stand_in = source / "hdcore" / "standins_mlflow"

@@ -35,6 +35,7 @@ _COMMANDS = {
     "validate": ("hdcore.cli.validate", "Check a sweep file; nothing is run or created."),
     "azure": ("hdcore.cli.azure", "Run a script or notebook that was written for Azure ML."),
     "ui": ("hdcore.cli.ui", "Show the sweeps in a browser."),
+    "serve": ("hdcore.cli.serve", "Ask and tell over stdin and stdout, from any language."),
     "devices": ("hdcore.cli.devices", "List the GPUs and CPUs that runs can use."),
 }
 _INTERNAL_ERROR = 70  # EX_SOFTWARE: a bug of ours, none of the documented outcomes

@@ -66,7 +66,14 @@ class Optimizer:
 
     Notes
     -----
-    Calls from several threads are safe: each holds one lock from start to end. Run `i` draws from
+    Every method and property may be called from any thread, at any time: each holds the optimizer's own lock from start
+    to end, so calls to one optimizer come one after the other, and what a call returns is a copy. The attributes that
+    are no methods (`space`, `goal`, `seed`, `policy`, `sampler`) never change; `table` is for reading while nobody
+    calls. The kernels behind `ask` release the interpreter's lock, so that other threads go on meanwhile. Optimizers
+    share nothing: however many there are in a process, each answers as it would alone. After a fork, use those made
+    before it only if no other thread was calling them.
+
+    Run `i` draws from
     ``numpy.random.SeedSequence(seed, spawn_key=(i,))``, whatever was told before, so random, Sobol and grid sweeps
     have the same configurations at any concurrency.
 

@@ -23,7 +23,7 @@ class _Row(msgspec.Struct, omit_defaults=True):
     """A row of the table. Scores, not values: no sign to undo; None is NaN or not finite."""
 
     configuration: dict[str, Any]
-    state: Annotated[int, msgspec.Meta(ge=0, le=int(max(RowState)))] = 0
+    state: Annotated[int, msgspec.Meta(ge=0, le=int(RowState.CANCELED))] = 0
     score: float | None = None
     reports: list[float | None] = []
     source: str | bool = False

@@ -15,7 +15,7 @@ from __future__ import annotations
 from hdcore.imports.csv_table import read_csv
 from hdcore.imports.foreign import ForeignRun, ForeignSweep
 from hdcore.imports.mlflow_runs import read_experiment
-from hdcore.imports.optuna_study import read_study
+from hdcore.imports.optuna_study import read_study, sweep_of_study
 from hdcore.imports.save import save
 
-__all__ = ["ForeignRun", "ForeignSweep", "read_csv", "read_experiment", "read_study", "save"]
+__all__ = ["ForeignRun", "ForeignSweep", "read_csv", "read_experiment", "read_study", "save", "sweep_of_study"]

@@ -51,24 +51,44 @@ def read_study(storage: str, study: str | None = None, *, metric: str | None = N
             what = "holds several studies, name one with --study" if study is None else f"has no study {study!r}"
             raise InputError(f"{what}; there is {', '.join(names[:10]) or 'none'}", source=storage, field="--study")
         loaded = optuna.load_study(study_name=study, storage=opened)
-        trials, directions = loaded.get_trials(deepcopy=False), loaded.directions
-        metric_names = loaded.metric_names
+        loaded.get_trials(deepcopy=False)  # the cache of the storage has them from now on
     except (InputError, ImportError):
         raise
     except Exception as error:  # whatever the database and its driver raise
         raise InputError(f"cannot be read: {' '.join(str(error).split())[:200]}", source=storage) from error
+    return sweep_of_study(loaded, metric=metric, source=storage)
+
+
+def sweep_of_study(study: Any, *, metric: str | None = None, source: str | None = None) -> ForeignSweep:
+    """Turn a study into a sweep.
+
+    Parameters
+    ----------
+    study : optuna.Study
+    metric : str, optional
+        As for `read_study`.
+    source : str, optional
+        Where the study comes from, for people.
+
+    Raises
+    ------
+    InputError
+        If it has several objectives, or no trial that ended and has a parameter.
+    """
+    trials, directions, metric_names = study.get_trials(deepcopy=False), study.directions, study.metric_names
+    name = str(study.study_name)
     if len(directions) != 1:
-        raise InputError(f"study {study!r} has {len(directions)} objectives; a sweep has one metric", source=storage)
+        raise InputError(f"study {name!r} has {len(directions)} objectives; a sweep has one metric", source=source)
     metric = metric or (metric_names[0] if metric_names else "value")
     goal = Goal.MAXIMIZE if directions[0].name == "MAXIMIZE" else Goal.MINIMIZE
     ended = [trial for trial in trials if trial.state.name in _STATUS]
     return ForeignSweep(
-        name=str(study),
+        name=name,
         metric=metric,
         goal=goal,
         space=_space(ended),
         runs=[_run(trial, metric, goal) for trial in ended],
-        source=f"study {study} of {storage}",
+        source=f"study {name}" + ("" if source is None else f" of {source}"),
         total=len(trials),
         dropped={"not ended": len(trials) - len(ended)} if len(trials) > len(ended) else {},
     )
