@@ -251,8 +251,8 @@ def _rule(stop: Stop) -> str:
         lowest = plural(stop.count * percentage // 100, "run")
         return f" not to be among the worst {percentage} % of {stop.count}, which is {lowest}"
     if name == "Bandit" and stop.best is not None:
-        words = {"slack_factor": "slack factor {}", "slack_amount": "slack {}", "slack_iqr": "slack of {} quartile ranges"}
-        slack = next(text.format(shown(of[key], _DIGITS)) for key, text in words.items() if of.get(key) is not None)
+        slacks = {"slack_factor": "slack factor {}", "slack_amount": "slack {}", "slack_iqr": "{} interquartile ranges"}
+        slack = next(text.format(shown(of[key], _DIGITS)) for key, text in slacks.items() if of.get(key) is not None)
         return f": the best by then, {shown(stop.best, _DIGITS)}, with {slack}"
     return ""
 
