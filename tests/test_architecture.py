@@ -80,14 +80,14 @@ def files() -> list[Path]:
 
 def area_of(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
-    return "bindings" if parts[0] == "bindings" else area_of_module(".".join(parts[1:]))
+    return area_of_module(".".join(parts if parts[0] == "bindings" else parts[1:]))
 
 
 def area_of_module(module: str) -> str:
     """Area of a dotted name under hdcore; a part of a package may be an area of its own."""
-    first, _, rest = module.partition(".")
-    inner = f"{first}.{rest.partition('.')[0]}"
-    return inner if inner in MAY_IMPORT else first
+    parts = module.split(".")
+    inner = [".".join(parts[:n]) for n in range(len(parts), 1, -1)]
+    return next((area for area in inner if area in MAY_IMPORT), parts[0])
 
 
 def imported_modules(path: Path) -> set[str]:
