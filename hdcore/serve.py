@@ -137,7 +137,7 @@ class Server:
             word |= {"ok": True} | self._serve(_read_request(msgspec.json.encode(given)))
         except StoreError:
             raise
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeError) as error:
             word |= {"ok": False, "error": f"not a request: {error}"}
         except (HdcoreError, OverflowError, RecursionError) as error:
             field = getattr(error, "field", None)
@@ -214,7 +214,7 @@ class Server:
                     self._redo(self._optimizer, _read_change(line))
             except RefusedError:
                 raise
-            except (msgspec.MsgspecError, HdcoreError) as error:
+            except (msgspec.MsgspecError, HdcoreError, ValueError, OverflowError) as error:
                 raise RefusedError(
                     f"{self._journal.path}: line {number} is damaged ({error}); put back a copy, or use another file"
                 ) from None

@@ -230,6 +230,26 @@ def test_kill_9_loses_nothing_that_was_acknowledged_and_a_second_server_is_refus
         Server(state)
 
 
+def test_bytes_that_are_no_text_are_no_request() -> None:
+    reply = json.loads(Server().answer(b'{"op":"ask","id":"\xff"}\n'))
+    assert not reply["ok"]
+    assert reply["error"].startswith("not a request: ")
+
+
+@pytest.mark.parametrize(("line", "damage"), [(1, (b'"seed":"7"', b'"seed":"x"')), (2, (b"asked", b"as\xffed"))])
+def test_a_damaged_journal_is_refused_by_line(tmp_path: Path, line: int, damage: tuple[bytes, bytes]) -> None:
+    state = tmp_path / "state.jsonl"
+    server = Server(state)
+    said(server, **CREATE)
+    said(server, op="ask")
+    server.close()
+    before = state.read_bytes()
+    state.write_bytes(before.replace(*damage))
+    assert state.read_bytes() != before
+    with pytest.raises(RefusedError, match=f"line {line} is damaged"):
+        Server(state)
+
+
 def test_the_client_in_shell_finds_the_optimum_and_goes_on(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     command = tmp_path / "bin" / "hdcore"
