@@ -90,20 +90,23 @@ def read_source(
     space: Path | None,
     study: str | None,
     experiment: str | None,
-    params: tuple[str, ...],
+    params: tuple[str, ...] | None,
     value: str | None,
     run_column: str | None,
     step_column: str | None,
+    *,
+    command: str = "import",
 ) -> ForeignSweep:
+    """Read what another program made; `params` None: of a CSV file nothing but the curves."""
     from hdcore.imports import read_csv, read_experiment, read_study
     from hdcore.typing import Goal
 
     if study is not None and experiment is not None:
-        raise InputError("does not go with --study; a source is one of the two", source="import", field="--experiment")
+        raise InputError("does not go with --study; a source is one of the two", source=command, field="--experiment")
     if study is not None or (experiment is None and is_storage(source)):
         for option, given in {"--goal": goal, "--space": space}.items():
             if given is not None:
-                raise InputError("is not needed: the study says it itself", source="import", field=option)
+                raise InputError("is not needed: the study says it itself", source=command, field=option)
         return read_study(source, study, metric=metric)
     serialised: dict[str, Any] | None = None
     if space is not None:
@@ -112,18 +115,18 @@ def read_source(
         spec = load_sweep(space)
         serialised, metric, goal = spec.space, metric or spec.metric, goal or spec.goal.value
     if metric is None:
-        raise InputError("is missing; name the metric", source="import", field="--metric")
+        raise InputError("is missing; name the metric", source=command, field="--metric")
     if goal is None:
         warn_of_goal(metric)
     direction = Goal.parse(goal or "maximize")
     if experiment is not None:
         return read_experiment(source, experiment, metric=metric, goal=direction, space=serialised)
-    columns = read_pairs(tuple(map(_doubled, params)), "import", "--param", "NAME=COLUMN")
+    columns = None if params is None else read_pairs(tuple(map(_doubled, params)), command, "--param", "NAME=COLUMN")
     return read_csv(
         source,
         metric=metric,
         goal=direction,
-        params=columns or None,
+        params={} if columns is None else columns or None,
         value=value,
         run=run_column,
         step=step_column,

@@ -72,7 +72,9 @@ def replay_command(
     for name in names:
         is_foreign = study is not None or experiment is not None or is_storage(name) or name.endswith(".csv")
         if is_foreign:
-            found = read_source(name, metric, goal, None, study, experiment, (), None, run_column, step_column)
+            found = read_source(
+                name, metric, goal, None, study, experiment, None, None, run_column, step_column, command="replay"
+            )
             records.append(_record_of_foreign(found, name))
         else:
             records.append(_record_of_sweep(root, name))

@@ -50,7 +50,7 @@ def read_csv(
         Primary metric.
     params : mapping, optional
         Name of a parameter -> its column. By default the columns that are marked as parameters (`PREFIXES`), or those
-        that `space` names.
+        that `space` names. Empty: curves alone are wanted, and configurations and space are empty.
     value : str, optional
         Column of the metric; by default one that is named after it, or ``value``.
     run, step : str, optional
@@ -67,7 +67,7 @@ def read_csv(
     try:
         header, rows = _read(Path(path))
         columns = {name: [row[k] for row in rows] for k, name in enumerate(header)}
-        chosen = params or _parameters(header, space)
+        chosen = _parameters(header, space) if params is None else params
         for name, column in chosen.items():
             _check_column(columns, column, f"--param {name}")
         of_metric = value or _value_column(header, metric)
@@ -75,7 +75,9 @@ def read_csv(
             if named is not None:
                 _check_column(columns, named, option)
         cells = {name: _unquoted(columns[column], column) for name, column in chosen.items()}
-        configurations = read_columns(cells, None if space is None else SearchSpace(space))
+        configurations = (
+            read_columns(cells, None if space is None else SearchSpace(space)) if cells else [{} for _ in rows]
+        )
         reports = [_report(cell, line) for line, cell in enumerate(columns[of_metric], 2)]
         found = _runs(columns, configurations, reports, run, step, metric, goal)
     except InputError as error:
@@ -86,7 +88,7 @@ def read_csv(
         name=Path(path).stem,
         metric=metric,
         goal=goal,
-        space=dict(space) if space is not None else infer_space(r.configuration for r in runs),
+        space=dict(space) if space is not None else infer_space(r.configuration for r in runs) if chosen else {},
         runs=runs,
         source=os.path.abspath(path),
         total=len(found),

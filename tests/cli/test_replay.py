@@ -164,6 +164,17 @@ def test_a_table_of_reports_is_replayed_without_being_stored(
     assert not (tmp_path / "none").exists()
 
 
+def test_a_table_of_reports_needs_no_parameters_to_be_replayed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "curves.csv"
+    path.write_text("run,epoch,accuracy\n" + "".join(f"{n},{k},{n * k / 100}\n" for n in range(9) for k in range(1, 5)))
+    text = told(capsys, str(path), "--metric", "accuracy", "--run-column", "run", "--step-column", "epoch")
+    assert text.startswith("curves (9 runs x 4): ")
+    assert run_command_line(["replay", str(path)]) == 2
+    assert capsys.readouterr().err == "hdcore: replay: --metric: is missing; name the metric\n"
+
+
 def test_a_study_is_replayed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     optuna = pytest.importorskip("optuna")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
