@@ -76,7 +76,7 @@ class Shelf:
         version : str, optional
             The next number by default.
         is_linked : bool
-            The files stay where they are, instead of being copied.
+            The files stay where they are, instead of being copied. A copy of a folder leaves out a root in it.
         **about
             What to say of it; texts, numbers, lists, dictionaries.
 
@@ -102,17 +102,26 @@ class Shelf:
                     raise
                 number += 1
         document: dict[str, Any] = {"name": name, "created": round(time.time(), 3), **about}
-        if is_linked:
-            document["path"] = os.fspath(source)
-        else:
-            (folder / _FILES).mkdir(mode=0o700)
-            document["file"] = source.name
-            if source.is_dir():
-                shutil.copytree(source, folder / _FILES / source.name)
+        try:
+            if is_linked:
+                document["path"] = os.fspath(source)
             else:
-                shutil.copy2(source, folder / _FILES / source.name)
-        _write(folder / _ABOUT, document)  # last: a version without it is not on the shelf yet
+                (folder / _FILES).mkdir(mode=0o700)
+                document["file"] = source.name
+                if source.is_dir():
+                    shutil.copytree(source, folder / _FILES / source.name, ignore=self._own)
+                else:
+                    shutil.copy2(source, folder / _FILES / source.name)
+            _write(folder / _ABOUT, document)  # last: a version without it is not on the shelf yet
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         return ShelvedModel(name, folder.name, folder, document)
+
+    def _own(self, folder: str, names: list[str]) -> list[str]:
+        """Return what is no part of a model: the root, which often is in its folder, or the shelf."""
+        own = {os.path.realpath(self._place), os.path.realpath(self._place.parent.parent)}
+        return [name for name in names if os.path.realpath(os.path.join(folder, name)) in own]
 
     def begin(self, name: str) -> Path:
         """Make the folder of a model that may have no version yet."""
