@@ -7,6 +7,8 @@ message says what was found, where, and what to do. The command line prints it a
 
 from __future__ import annotations
 
+import re
+
 
 class HdcoreError(Exception):
     """Root of the family."""
@@ -95,3 +97,14 @@ class NotServedError(HdcoreError, NotImplementedError):
 
 class OutOfScopeError(NotServedError):
     """Deployment: what comes after the sweep and has no meaning on this machine. `hdcore azure` ends there in peace."""
+
+
+def without_password(text: str) -> str:
+    """Return text without the names and passwords in its addresses, to be shown or stored.
+
+    Examples
+    --------
+    >>> without_password("no answer from http://me:secret@host:5000/api")
+    'no answer from http://***@host:5000/api'
+    """
+    return re.sub(r"(?<=://)[^\s/]*@", "***@", text)

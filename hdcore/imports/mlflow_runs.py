@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
-from hdcore.errors import InputError
+from hdcore.errors import InputError, without_password
 from hdcore.imports.foreign import ForeignRun, ForeignSweep, best_of
 from hdcore.imports.inference import infer_space, read_columns
 from hdcore.space import SearchSpace
@@ -43,7 +43,7 @@ def read_experiment(
     try:
         tracking_api: Any = import_module("mlflow.tracking")
     except ImportError:
-        raise ImportError("import: an experiment needs mlflow to be read; pip install mlflow-skinny") from None
+        raise ImportError("an experiment needs mlflow to be read; pip install 'hdcore[mlflow]'") from None
     if "://" not in tracking and not os.path.exists(tracking):
         raise InputError("there is no such folder", source=tracking)
     try:
@@ -52,7 +52,8 @@ def read_experiment(
     except (InputError, ImportError):
         raise
     except Exception as error:  # whatever the server and the network raise
-        raise InputError(f"cannot be read: {' '.join(str(error).split())[:200]}", source=tracking) from error
+        told = " ".join(without_password(str(error)).split())[:200]
+        raise InputError(f"cannot be read: {told}", source=without_password(tracking)) from error
 
 
 def from_client(
@@ -75,7 +76,7 @@ def from_client(
         seen = sorted({name for run in kept for name in run.data.metrics})
         raise InputError(
             f"no run of {experiment!r} has the metric {metric!r}; there is {', '.join(seen[:10]) or 'none'}",
-            source=tracking,
+            source=without_password(tracking),
             field="--metric",
         )
     names = list(dict.fromkeys(name for run in kept for name in run.data.params if space is None or name in space))
@@ -90,7 +91,7 @@ def from_client(
             _run(client, run, configuration, metric, goal)
             for run, configuration in zip(kept, configurations or [{} for _ in kept], strict=True)
         ],
-        source=f"experiment {found.name} of {tracking}",
+        source=f"experiment {found.name} of {without_password(tracking)}",
         total=len(runs),
         dropped=dict(dropped),
         inferred=space is None,
@@ -106,7 +107,11 @@ def _experiment(client: Any, tracking: str, experiment: str) -> Any:
             found = None
     if found is None:
         names = ", ".join(one.name for one in client.search_experiments(max_results=10))
-        raise InputError(f"has no experiment {experiment!r}; there is {names}", source=tracking, field="--experiment")
+        raise InputError(
+            f"has no experiment {experiment!r}; there is {names}",
+            source=without_password(tracking),
+            field="--experiment",
+        )
     return found
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from importlib import import_module
 from typing import Any
 
-from hdcore.errors import InputError
+from hdcore.errors import InputError, without_password
 from hdcore.imports.foreign import ForeignRun, ForeignSweep, best_of, finite
 from hdcore.space import SearchSpace
 from hdcore.typing import Goal, RunStatus
@@ -41,7 +41,8 @@ def read_study(storage: str, study: str | None = None, *, metric: str | None = N
     try:
         optuna: Any = import_module("optuna")
     except ImportError:
-        raise ImportError("import: a study needs optuna to be read; pip install optuna") from None
+        raise ImportError("a study needs optuna to be read; pip install 'hdcore[optuna]'") from None
+    shown = without_password(storage)
     try:
         opened = _storage(optuna, storage)
         names = [summary.study_name for summary in optuna.get_all_study_summaries(storage=opened)]
@@ -49,14 +50,15 @@ def read_study(storage: str, study: str | None = None, *, metric: str | None = N
             study = names[0]
         if study not in names:
             what = "holds several studies, name one with --study" if study is None else f"has no study {study!r}"
-            raise InputError(f"{what}; there is {', '.join(names[:10]) or 'none'}", source=storage, field="--study")
+            raise InputError(f"{what}; there is {', '.join(names[:10]) or 'none'}", source=shown, field="--study")
         loaded = optuna.load_study(study_name=study, storage=opened)
         loaded.get_trials(deepcopy=False)  # the cache of the storage has them from now on
     except (InputError, ImportError):
         raise
     except Exception as error:  # whatever the database and its driver raise
-        raise InputError(f"cannot be read: {' '.join(str(error).split())[:200]}", source=storage) from error
-    return sweep_of_study(loaded, metric=metric, source=storage)
+        told = " ".join(without_password(str(error)).split())[:200]
+        raise InputError(f"cannot be read: {told}", source=shown) from error
+    return sweep_of_study(loaded, metric=metric, source=shown)
 
 
 def sweep_of_study(study: Any, *, metric: str | None = None, source: str | None = None) -> ForeignSweep:

@@ -218,7 +218,7 @@ def test_a_package_that_is_missing_is_named(place: Path, package: str) -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     assert done.returncode == 2
-    assert f"pip install {package}" in done.stderr
+    assert f"pip install 'hdcore[{package}]'" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

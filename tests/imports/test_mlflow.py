@@ -101,3 +101,13 @@ def test_what_is_not_there_is_named() -> None:
         read(*RUNS, experiment="8")
     with pytest.raises(InputError, match="no run of 'digits' has the metric 'acc'; there is loss, seconds"):
         read(*RUNS, metric="acc")
+
+
+def test_a_password_in_the_address_is_neither_stored_nor_told() -> None:
+    client = Client(run("a", "FINISHED", {"lr": "0.1"}, [0.5]))
+    address = "https://me:secret@host:5000"
+    found = from_client(client, address, "digits", metric="loss", goal=Goal.MINIMIZE, space=None)
+    assert found.source == "experiment digits of https://***@host:5000"
+    with pytest.raises(InputError) as raised:
+        from_client(client, address, "nowhere", metric="loss", goal=Goal.MINIMIZE, space=None)
+    assert raised.value.source == "https://***@host:5000"

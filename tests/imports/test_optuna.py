@@ -159,3 +159,13 @@ def test_what_is_no_study_is_refused_and_nothing_is_made(tmp_path: Path) -> None
     (tmp_path / "noise.db").write_bytes(b"nothing that a database would hold" * 9)
     with pytest.raises(InputError, match="cannot be read"):
         read_study(str(tmp_path / "noise.db"))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_password_in_the_address_is_neither_stored_nor_told(storage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = "postgresql://me:secret@host/studies"
+    monkeypatch.setattr("hdcore.imports.optuna_study._storage", lambda optuna, given: storage)
+    assert "postgresql://***@host/studies" in read_study(address).source
+    with pytest.raises(InputError) as raised:
+        read_study(address, "nowhere")
+    assert raised.value.source == "postgresql://***@host/studies"

@@ -147,6 +147,19 @@ def test_a_server_that_fails_is_told_once_and_tried_again_at_the_end(
         follow.export_sweep(folder, "mlflow", say=said.append)
 
 
+def test_no_password_of_an_address_is_told(folder: Path, client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any, **more: Any) -> None:
+        raise OSError("API request to http://me:pass@word@host:5000/api failed")
+
+    monkeypatch.setattr("mlflow.MlflowClient.create_run", refuse)
+    monkeypatch.setattr(follow, "LAST_PAUSE_S", 0.0)
+    told: list[str] = []
+    with pytest.raises(StoreError, match=r"http://\*\*\*@host:5000/api failed") as raised:
+        follow.export_sweep(folder, "mlflow", say=told.append)
+    assert len(told) == 1
+    assert not [text for text in (*told, str(raised.value)) if "pass" in text or "word" in text]
+
+
 def test_two_at_once_are_refused(folder: Path, client: MlflowClient) -> None:
     with follow._alone(folder, "mlflow"), pytest.raises(RefusedError, match="copied to mlflow by another process"):
         export(folder)

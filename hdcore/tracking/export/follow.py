@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hdcore.document import is_driven
-from hdcore.errors import RefusedError, StoreError
+from hdcore.errors import RefusedError, StoreError, without_password
 from hdcore.store import StoreReader
 from hdcore.tracking.export.target import Target, make_target
 
@@ -93,7 +93,8 @@ class _Copier:
         try:
             work()
         except Exception as error:  # whatever a client library or a server comes up with
-            self.last = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            told = without_password(f"{type(error).__name__}: {error}")  # clients tell the whole address
+            self.last = " ".join(told.split())[:300]
             if not self.failures:
                 self.say(f"{self.kind}: {self.last}; the sweep goes on, and this is tried again")
             self.failures += 1
