@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -330,6 +331,15 @@ def test_a_server_that_is_away_changes_nothing_in_a_sweep(
     assert told[0].endswith("; the sweep goes on, and this is tried again")
     assert told[1].endswith("when it works again: `hdcore export alone --track mlflow`")
     assert hd.open_sweep("alone", tmp_path / "root").status == "Completed"
+
+
+def test_a_cut_line_of_what_wandb_has_costs_no_other_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hdcore.tracking.export.wandb import WandbTarget
+
+    monkeypatch.setitem(sys.modules, "wandb", ModuleType("wandb"))
+    (folder / "tracked-wandb.jsonl").write_text('{"run": 0}\n{"ru{"run": 1}\n{"run": 2}\n{"run')
+    with StoreReader.open(folder) as reader:
+        assert WandbTarget(folder).begin(reader) == {0, 2}
 
 
 @pytest.mark.slow

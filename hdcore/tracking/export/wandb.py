@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from hdcore.tracking.export.target import parameters, points
 
 if TYPE_CHECKING:
     from hdcore.store import StoredRun, StoreReader
+
+_DONE = re.compile(r'\{"run": (\d+)\}')
 
 
 class WandbTarget:
@@ -29,10 +32,11 @@ class WandbTarget:
 
     def begin(self, reader: StoreReader) -> set[int]:
         try:
-            lines = self._done.read_text(encoding="utf-8").splitlines()
+            lines = self._done.read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
             return set()
-        return {int(json.loads(line)["run"]) for line in lines if line.endswith("}")}
+        # A line that a full disk has cut stands before the next one: that run is sent again, in the place of the first.
+        return {int(found[1]) for line in lines if (found := _DONE.fullmatch(line))}
 
     def export(self, reader: StoreReader, run: StoredRun) -> None:
         sweep = reader.sweep()
