@@ -16,6 +16,7 @@ _HERE = Path(__file__).resolve().parent
 _IMPORT = re.compile(r"""((?:\bfrom|\bimport)\s*)(["'])\./([\w.-]+\.js)\2""")
 _BESIDE = re.compile(r"""new URL\((["'])(?:\./)?([\w.-]+)\1,\s*import\.meta\.url\)""")
 _STYLE = re.compile(r'<link rel="stylesheet" href="static/([\w./-]+)">')
+_PRELOAD = re.compile(r' *<link rel="modulepreload"[^>]*>\n')
 _ICON = re.compile(r'(<link rel="icon" href=")static/([\w./-]+)(">)')
 _SCRIPT = re.compile(r'<script src="static/([\w./-]+)"([^>]*)></script>')
 _HIDDEN = "button.danger { display: none; }"
@@ -59,6 +60,7 @@ def make_page(name: str, snapshot: bytes | None, *, fallback: str = "") -> str:
 def _template() -> str:
     """The portal's page with its styles and scripts inside; ``{nonce}`` stands for the page's own word."""
     text = (_STATIC / "index.html").read_text(encoding="utf-8")
+    text = _PRELOAD.sub("", text)  # the modules are in the page
     text = _STYLE.sub(lambda found: f"<style>{_read(found[1])}</style>", text)
     text = _ICON.sub(lambda found: found[1] + _data("image/svg+xml", _read(found[2])) + found[3], text)
     return _SCRIPT.sub(_inlined, text)
