@@ -66,11 +66,12 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def in_units_of(self, sign: float) -> Proposal:
         """Return a proposal whose values were scores, larger is better, in the user's sign."""
-        if sign > 0 or self.mean is None:
+        if sign > 0 or (self.mean is None and self.best is None and self.incumbent is None):
             return self
+        mean = None if self.mean is None else -self.mean
         best = None if self.best is None else -self.best
         incumbent = None if self.incumbent is None else -self.incumbent
-        return msgspec.structs.replace(self, mean=-self.mean, best=best, incumbent=incumbent)
+        return msgspec.structs.replace(self, mean=mean, best=best, incumbent=incumbent)
 
 
 DESIGN_REASONS = {

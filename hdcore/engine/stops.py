@@ -47,7 +47,7 @@ class Witness:
         """Describe the decision that `judge` has just taken about a row, whose report stands in the table."""
         interval = int(table.intervals[row])
         value, bar = self._told(float(table.best[row])), getattr(judge, "last_bar", None)
-        told = None if bar is None else self._told(bar)
+        told = None if bar is None else self._told(float(bar))  # numpy's floats are none to JSON
         if self._population is None:  # a rule that is not ours
             return Stop(policy=self._described, interval=interval, value=value, bar=told)
         has_reached = table.intervals >= interval

@@ -29,7 +29,7 @@ FEW_POLICIES = 4
 """Below so many policies ranking the curves costs more than it saves."""
 
 MOST_RANKED = 20_000_000
-"""Reports of a record that is ranked: 70 bytes each."""
+"""Size of the matrix of a record that is ranked, whether its runs reported all of it or not: 70 bytes each."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +120,7 @@ def replay(
     total = int(lengths.sum(dtype=np.int64))
     unit, steps = _check_durations(durations, len(array), total)
     whole = _best_score(array, goal)
-    ranked = _replay_ranked(native, judges, slots, steps, total)
+    ranked = _replay_ranked(native, judges, slots, steps, total) if array.size <= MOST_RANKED else {}
 
     effects = []
     for number, judge in enumerate(judges):
@@ -156,7 +156,7 @@ def _replay_ranked(
     """Replay what goes by ranks on ranked curves, where there are enough policies to pay for the ranking."""
     ranked = {number: judge for number, judge in enumerate(judges) if isinstance(judge, RuleJudge) and judge.is_ranked}
     chosen = list(ranked)
-    if len(chosen) < FEW_POLICIES or not 0 < total <= MOST_RANKED:
+    if len(chosen) < FEW_POLICIES or total == 0:
         return {}
     study = Study(native)
     rows = np.arange(len(study.lengths))

@@ -214,7 +214,7 @@ class _Replayer:
         self.reports = int(self.native.lengths.sum(dtype=np.int64))
         if not self.reports:
             raise InputError(f"{record.name}: no run has reported the metric; there is nothing to replay")
-        self.study = Study(self.native) if self.reports <= MOST_RANKED else None
+        self.study = Study(self.native) if array.size <= MOST_RANKED else None
         self.cut = np.zeros(len(array), np.int32) if record.cut is None else record.cut
         self.is_cut = self.cut[: self.n] > 0
         # A run that was cut short would have gone on, as far as the longest one for all we know.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hdcore.gp.explore import APART, Spread, looks_elsewhere
-from hdcore.gp.forecast import forecast
+from hdcore.gp.forecast import Forecast, forecast
 from hdcore.gp.model import FANTASIES, LARGEST_PENDING
 from hdcore.gp.parents import ENOUGH
 from hdcore.gp.propose import Proposer
@@ -126,7 +126,7 @@ class BayesianSampler:
         self, row: FloatVector, model: Conditioned, used: Evidence, evidence: Evidence, table: RunTable, pending: int
     ) -> Proposal:
         """What the model, of the evidence that was used, thinks of the row that was chosen."""
-        expected = forecast(model, self._columns.to_model(row[None, :])[0])
+        expected = _expected(model, self._columns.to_model(row[None, :])[0])
         told, earlier = len(used.told), 0
         if len(model.rows) > told:
             earlier = int(np.count_nonzero(table.source[model.rows] >= 2))
@@ -236,6 +236,14 @@ class BayesianSampler:
             return None
         on_grid = self._columns.to_encoded(self._columns.to_model(found))
         return np.array(self._space.snap(on_grid)[0])
+
+
+def _expected(model: Conditioned, x: FloatVector) -> Forecast:
+    """Forecast a point that is chosen already: no rounding in what is only told to people may end a sweep."""
+    try:
+        return forecast(model, x)
+    except (ArithmeticError, ValueError):  # LinAlgError is a ValueError
+        return Forecast(*[math.nan] * 6)
 
 
 def _finite(value: float) -> float | None:

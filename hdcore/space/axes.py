@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -96,7 +97,8 @@ def _collect(tree: Tree, into: dict[int, Sequence[Any]]) -> None:
 
 def _labels(options: Sequence[Any]) -> tuple[str, ...]:
     texts = [_label(option) for option in options]
-    return tuple(text if texts.count(text) == 1 else f"{text} ({k})" for k, text in enumerate(texts))
+    count = Counter(texts)
+    return tuple(text if count[text] == 1 else f"{text} ({k})" for k, text in enumerate(texts))
 
 
 def _label(option: Any) -> str:

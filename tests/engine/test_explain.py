@@ -12,6 +12,7 @@ from reference import policies as twin
 
 import hdcore as hd
 from hdcore.reasons import MOST_RANGES, Proposal
+from hdcore.store.reasons import to_text
 
 SPACE = {"x": hd.uniform(0, 1)}
 CASES = [
@@ -164,12 +165,16 @@ def test_a_policy_of_ones_own_is_explained_as_far_as_it_tells() -> None:
         def to_json(self):
             return {"name": "Mine"}
 
-    for judge, expected in ((Judge, -0.25), (Quiet, None)):
+    class Numpy(Judge):
+        last_bar = np.float64(0.25)
+
+    for judge, expected in ((Judge, -0.25), (Quiet, None), (Numpy, -0.25)):
         optimizer = hd.Optimizer(SPACE, goal="minimize", policy=Policy(judge), seed=0)
         optimizer.ask()
         assert optimizer.report(0, 1.0)
         stop = optimizer.explain(0).stop
         assert (stop.policy, stop.value, stop.bar, stop.count) == ({"name": "Mine"}, 1.0, expected, 0)
+        assert to_text(stop)  # numpy's floats are none to JSON
 
 
 @pytest.mark.parametrize("sampler", ["random", "sobol", "grid"])

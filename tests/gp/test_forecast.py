@@ -156,3 +156,24 @@ def test_expected_improvement_is_that_of_draws_taken_back_through_the_map(stretc
     value, slope = _back(output, mean)
     assert value == pytest.approx(output.inverse(np.array([mean]))[0])
     assert slope == pytest.approx(output.unscaled(np.array([value]), np.array([1.0]))[0], rel=1e-6)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, OverflowError, np.linalg.LinAlgError])
+def test_a_forecast_that_fails_leaves_the_proposal_as_it_is(monkeypatch, error):
+    def fail(model, x):
+        raise error("no forecast")
+
+    def proposed():
+        optimizer = hd.Optimizer({"x": hd.uniform(0, 1)}, sampler="bayesian", seed=1, goal="minimize")
+        for _ in range(12):
+            [run] = optimizer.ask(1)
+            optimizer.tell(run.number, (run.configuration["x"] - 0.3) ** 2)
+        return run
+
+    expected = proposed()
+    monkeypatch.setattr(bayesian, "forecast", fail)
+    run = proposed()
+    assert run.configuration == expected.configuration
+    assert (run.proposal.how, run.proposal.told) == ("model", 11)
+    assert run.proposal.best == expected.proposal.best  # in the user's sign all the same
+    assert (run.proposal.mean, run.proposal.sd, run.proposal.improvement, run.proposal.probability) == (None,) * 4

@@ -11,7 +11,17 @@ from reference import policies as reference
 
 from hdcore._native.policies import Curves, Study
 from hdcore.errors import PolicyError, ShapeError
-from hdcore.policies import BanditPolicy, MedianStoppingPolicy, TruncationSelectionPolicy, parse, replay, to_text
+from hdcore.policies import (
+    BanditPolicy,
+    MedianStoppingPolicy,
+    TruncationSelectionPolicy,
+    asynchronous,
+    comparison,
+    parse,
+    replay,
+    to_text,
+)
+from hdcore.typing import Goal
 
 GOALS = st.sampled_from(["maximize", "minimize"])
 RANKED = [d for d in DESCRIPTIONS if not d.get("exclude_finished") and "slack_iqr" not in d]
@@ -153,3 +163,27 @@ def test_the_smallest_records_are_replayed(shape):
 def test_a_policy_is_read_back_from_its_word(description):
     policy = built(description)
     assert parse(to_text(policy)) == policy
+
+
+def test_a_few_long_runs_among_short_ones_are_not_ranked(monkeypatch):
+    """What ranking takes grows with the matrix, not with the reports in it."""
+    curves = np.full((30, 40), np.nan)
+    curves[:, :3] = np.random.default_rng(2).normal(size=(30, 3))
+    curves[0] = 0.0
+    policies = [MedianStoppingPolicy(delay_evaluation=delay) for delay in range(5)]
+    expected = [effect.stopped_at.tolist() for effect in replay(policies, curves, "maximize", workers=4)]
+    compared = [effect.stopped_at[0].tolist() for effect in compare_alone(policies, curves)]
+
+    def refuse(curves):
+        raise AssertionError("ranked")
+
+    for module in (asynchronous, comparison):
+        monkeypatch.setattr(module, "MOST_RANKED", 1000)
+        monkeypatch.setattr(module, "Study", refuse)
+    assert [effect.stopped_at.tolist() for effect in replay(policies, curves, "maximize", workers=4)] == expected
+    assert [effect.stopped_at[0].tolist() for effect in compare_alone(policies, curves)] == compared == expected
+
+
+def compare_alone(policies, curves):
+    record = comparison.Record(name="r", curves=curves, goal=Goal.MAXIMIZE, workers=4)
+    return comparison.compare(policies, [record], orders=0).effects
