@@ -68,12 +68,12 @@ DESCRIPTIONS = [
 
 
 @st.composite
-def descriptions(draw):
-    """Any policy."""
+def descriptions(draw, kinds=("median", "bandit", "truncation"), slacks=SLACKS):
+    """Any policy of these kinds."""
     rest = {}
-    kind = draw(st.sampled_from(["median", "bandit", "truncation"]))
+    kind = draw(st.sampled_from(kinds))
     if kind == "bandit":
-        rest[draw(st.sampled_from(SLACKS))] = draw(st.sampled_from([0.0, 0.1, 0.2, 0.5]))
+        rest[draw(st.sampled_from(slacks))] = draw(st.sampled_from([0.0, 0.1, 0.2, 0.5]))
     if kind == "truncation":
         rest = {
             "percentage": draw(st.sampled_from([1, 20, 25, 40, 50, 75, 99])),
