@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hdcore.gp.columns import row_keys
 from hdcore.gp.curves import predict_finals
 from hdcore.history import RowState
 
@@ -68,6 +69,7 @@ class Evidence:
         self._table, self._parents = table, parents
         self._alone: Evidence | None = None
         self._finals: dict[int, tuple[IntVector, FloatVector, FloatVector]] = {}
+        self._own_places: IntVector | None = None
 
     def alone(self) -> Evidence:
         """The evidence of this sweep only; itself if there are no others."""
@@ -142,11 +144,18 @@ class Evidence:
         nothing = np.empty(0, np.int64), np.empty(0), np.empty(0)
         if len(self.stopped) == 0 or size == 0:
             return nothing
-        score, sd = predict_finals(self._table, self.told[:size], self.stopped)
+        rows = self._guessable()
+        score, sd = predict_finals(self._table, self.told[:size], rows)
         known = np.isfinite(score)
-        taken = {row.tobytes() for row in self.X[self.told]}
-        for i, row in enumerate(self.X[self.stopped]):  # a result says more about its place than a guess
-            known[i] &= row.tobytes() not in taken
-            if known[i]:
-                taken.add(row.tobytes())
-        return self.stopped[known], -score[known], sd[known]
+        return rows[known], -score[known], sd[known]
+
+    def _guessable(self) -> IntVector:
+        """Stopped runs at places of their own: a result says more about its place than a guess."""
+        if self._own_places is None:
+            taken = set(row_keys(self.X[self.told]))
+            is_own = []
+            for key in row_keys(self.X[self.stopped]):
+                is_own.append(key not in taken)
+                taken.add(key)
+            self._own_places = self.stopped[is_own]
+        return self._own_places
