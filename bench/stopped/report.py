@@ -48,7 +48,9 @@ def left(line: Line, look: float | None) -> float:
     return 100 * of.regret(best)
 
 
-def paired(found: Sweeps, names: Iterable[str], one: tuple[str, str], other: tuple[str, str]) -> list[tuple[Line, Line]]:
+def paired(
+    found: Sweeps, names: Iterable[str], one: tuple[str, str], other: tuple[str, str]
+) -> list[tuple[Line, Line]]:
     """Lines of two (policy, treatment) with the same task and seed."""
     pairs = []
     for name in names:
@@ -65,7 +67,9 @@ def saved(line: Line, plain: Line) -> float:
 def compare(ours: Sequence[float], theirs: Sequence[float]) -> str:
     """Wins, ties, losses; less is better."""
     difference = np.subtract(ours, theirs)
-    return "/".join(str(int(count)) for count in ((difference < 0).sum(), (difference == 0).sum(), (difference > 0).sum()))
+    return "/".join(
+        str(int(count)) for count in ((difference < 0).sum(), (difference == 0).sum(), (difference > 0).sum())
+    )
 
 
 def by_task(found: Sweeps, names: Sequence[str], policies: Sequence[str]) -> str:

@@ -194,7 +194,13 @@ NAMES = {
         ),
         "real",
     ),
-    **dict.fromkeys(("exponential.hartmann6", "power.branin2", "exponential.training4", "power.rosenbrock5", "crossing.hartmann6"), "drawn"),
+    **dict.fromkeys(
+        (
+            "exponential.hartmann6", "exponential.training4", "power.branin2", "power.rosenbrock5",
+            "crossing.hartmann6",
+        ),
+        "drawn",
+    ),
 }  # fmt: skip
 """Name -> family, in the order of the report."""
 

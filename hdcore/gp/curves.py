@@ -1,14 +1,15 @@
 """Final scores of stopped runs, from their curves and those of completed runs.
 
-What a stopped run would still have gained is taken for one of two things::
+What a stopped run would still have gained is one of two things::
 
     with probability 1 - q    what one of the completed runs gained from that interval on
     with probability q        anything, as likely as anything else
 
-and in both cases no more than what lacks to the best completed run, since what was stopped is no candidate for the best
-one. The second is there since completed runs are a choice: the policy let them go on, and stopped those that begin
-slowly. Without it predictions are too low, and much too sure of themselves. The final score is the best one of a run, so
-what it had reached when it was stopped is the least it can be.
+but no more than it lacks to the best completed run: what was stopped is no candidate for the best one. The second is
+there since completed runs are a choice: the policy let them go on, and stopped those that begin slowly. Without it
+predictions are too low, and much too sure of themselves.
+
+The final score of a run is its best one, so what it had reached when it was stopped is the least that it can be.
 """
 
 from __future__ import annotations
@@ -54,10 +55,10 @@ def predict_finals(table: RunTable, completed: IntVector, stopped: IntVector) ->
         completed = completed[np.linspace(0, len(completed) - 1, MOST).astype(np.int64)]
         value = table.value[completed]
     rows = stopped[has_curve]
-    curves, at = table.metric[completed], table.intervals[rows] - 1
-    reached = np.maximum.accumulate(np.where(np.isfinite(curves), curves, -np.inf), axis=1)
+    at = table.intervals[rows] - 1
+    reached = np.maximum.accumulate(table.metric.T[: at.max() + 1, completed], axis=0)
     # One row a stopped run: its bits then do not depend on the other ones that are asked for.
-    before = np.ascontiguousarray(reached.T[at])
+    before = reached[at]
     is_seen = np.isfinite(before) & (table.intervals[completed] > at[:, None])
     # Powers of two are exact; no difference overflows, and no square vanishes beside a diverged run.
     exponent = int(np.frexp(max(np.abs(value).max(), abs(ceiling), np.abs(table.best[rows]).max()))[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -52,23 +53,25 @@ def sweep(curves, *, policy=None, as_final=False, seed=0, n=20):
 POLICIES = ["bandit:slack_iqr=0.5,delay=5", "median:delay=5", "truncation:percentage=50,delay=5"]
 
 
+@cache
+def outcome(policy, as_final):
+    """Share of the curves that are better than what each sweep found, and intervals, over all tasks and some seeds."""
+    left, cost = [], 0
+    for name in TASKS:
+        curves = real_curves(name)
+        for seed in range(4):
+            optimizer, intervals = sweep(curves, policy=policy, as_final=as_final, seed=seed)
+            left.append(np.mean(curves[:, -1] < optimizer.best.value * (1 - 1e-9)))
+            cost += intervals
+    return np.mean(left), cost
+
+
 @pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("name", TASKS)
-def test_with_a_policy_the_same_best_is_found_with_fewer_intervals(name, policy):
-    curves = real_curves(name)
-    best, cost = {"none": [], "policy": [], "as_final": []}, {"none": 0, "policy": 0}
-    for seed in range(4):
-        plain, intervals = sweep(curves, seed=seed)
-        stopped, fewer = sweep(curves, seed=seed, policy=policy)
-        naive, _ = sweep(curves, seed=seed, policy=policy, as_final=True)
-        cost["none"] += intervals
-        cost["policy"] += fewer
-        for key, optimizer in (("none", plain), ("policy", stopped), ("as_final", naive)):
-            best[key].append(optimizer.best.value)
-    unit = 0.02 * (np.median(curves[:, -1]) - curves[:, -1].min())
-    assert np.median(best["policy"]) <= np.median(best["none"]) + unit
-    assert np.median(best["policy"]) <= np.median(best["as_final"]) + unit
-    assert cost["policy"] < 0.9 * cost["none"]
+def test_with_a_policy_about_the_same_best_is_found_with_fewer_intervals(policy):
+    (plain, cost), (left, fewer) = outcome(None, False), outcome(policy, False)
+    naive, _ = outcome(policy, True)
+    assert left <= min(plain, naive) + 0.0125  # half a curve
+    assert fewer < 0.75 * cost
 
 
 @pytest.mark.parametrize("name", TASKS)
