@@ -23,9 +23,9 @@ import numpy as np
 
 from ..regret.report import grid
 from ..regret.run import Line, read_lines
+from .run import LOOKS
 from .tasks import FAMILIES, NAMES, task
 
-LOOKS: dict[str, float | None] = {"runs": None, "70 %": 0.7, "100 %": 1.0}
 Sweeps = dict[tuple[str, str, str], dict[int, Line]]
 
 
@@ -38,14 +38,9 @@ def collect(lines: Iterable[Line]) -> Sweeps:
     return found
 
 
-def left(line: Line, look: float | None) -> float:
-    """Percent that are left to gain; `look` is a share of the intervals of whole runs, None after so many runs."""
-    of = task(line["task"])
-    best = line["steps"][0][2]
-    for spent, ended, value in line["steps"]:
-        if ended < line["runs"] if look is None else spent <= look * line["runs"] * of.intervals:
-            best = value
-    return 100 * of.regret(best)
+def left(line: Line, look: str) -> float:
+    """Percent that are left to gain."""
+    return 100 * task(line["task"]).regret(line["best"][look])
 
 
 def paired(
@@ -82,11 +77,11 @@ def by_task(found: Sweeps, names: Sequence[str], policies: Sequence[str]) -> str
         plain = found.get((name, "none", "none"), {})
         if not plain:
             continue
-        row = [name, f"{np.median([left(line, None) for line in plain.values()]):.2f}"]
+        row = [name, f"{np.median([left(line, 'runs') for line in plain.values()]):.2f}"]
         for policy in policies:
             pairs = paired(found, [name], (policy, "hdcore"), ("none", "none"))
             row.append(f"{np.median([saved(*pair) for pair in pairs]):.0f} %" if pairs else "")
-            row += [f"{np.median([left(x, look) for x, _ in pairs]):.2f}" if pairs else "" for look in LOOKS.values()]
+            row += [f"{np.median([left(x, look) for x, _ in pairs]):.2f}" if pairs else "" for look in LOOKS]
         rows.append(row)
     return grid(header, rows)
 
@@ -106,15 +101,15 @@ def by_treatment(found: Sweeps, names: Sequence[str], policies: Sequence[str]) -
                 continue
             against = paired(found, names, (policy, "hdcore"), (policy, treatment))
             row = [policy, treatment, f"{np.median([saved(*pair) for pair in pairs]):.0f} %"]
-            for look in LOOKS.values():
-                ours, theirs = ([left(line, at) for line in side] for side, at in zip(zip(*pairs, strict=True), (look, None), strict=True))  # fmt: skip  # noqa: E501
-                row += [f"{np.mean(ours):.2f}", compare(ours, theirs)]
-                row.append("" if treatment == "hdcore" or not against else compare(
-                    [left(a, look) for a, _ in against], [left(b, look) for _, b in against]))  # fmt: skip
+            for look in LOOKS:
+                ours = [left(line, look) for line, _ in pairs]
+                row += [f"{np.mean(ours):.2f}", compare(ours, [left(line, "runs") for _, line in pairs])]
+                both = ([left(line, look) for line in side] for side in zip(*against, strict=True))
+                row.append("" if treatment == "hdcore" or not against else compare(*both))
             rows.append([*row, f"{1e3 * np.mean([a['cpu'] for a, _ in pairs]):.2f}"])
     plain = [line for name in names for line in found.get((name, "none", "none"), {}).values()]
     if plain:
-        looks = [x for look in LOOKS.values() for x in (f"{np.mean([left(line, look) for line in plain]):.2f}", "", "")]
+        looks = [x for look in LOOKS for x in (f"{np.mean([left(line, look) for line in plain]):.2f}", "", "")]
         rows.insert(0, ["none", "", "", *looks, f"{1e3 * np.mean([line['cpu'] for line in plain]):.2f}"])
     return grid(header, rows)
 

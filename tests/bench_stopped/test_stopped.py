@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -73,19 +72,21 @@ def test_a_campaign_in_pieces_equals_one_in_a_piece_and_is_reported(
     assert "power.branin2" in text
 
 
-def test_a_sweep_is_looked_at_where_it_says(tmp_path: Path) -> None:
-    most = 50 * task("digits_mlp.log_loss").intervals
-    finals = np.sort(task("digits_mlp.log_loss").finals)
-    first, second, third = finals[200], finals[40], finals[4]
-    line = {
-        "task": "digits_mlp.log_loss", "policy": "median", "treatment": "hdcore", "seed": 0, "runs": 50,
-        "intervals": most // 2, "stopped": 30, "cpu": 0.001,
-        "steps": [[10, 0, first], [0.7 * most, 49, second], [0.9 * most, 50, third]],
-    }  # fmt: skip
-    assert [report.left(line, look) for look in (None, 0.69, 0.7, 1.0)] == [10.0, 50.0, 10.0, 1.0]
-    assert report.saved(line, line | {"intervals": most}) == 50.0
+def test_a_sweep_is_looked_at_where_it_says() -> None:
+    problem = task("digits_mlp.log_loss")
+    assert problem.rows is not None
+    assert problem.finals is not None
+    order = np.argsort(problem.finals, kind="stable")
+    line = run.run_one(problem, "none", "none", 0, 10)
+    # without a policy and in random order, as the design is, ten runs of 50 intervals: seven are over after 70 %
+    shuffled = np.random.default_rng(0).permutation(len(problem.rows))
+    best = problem.finals[shuffled[:7]].min()
+    assert line["best"]["70 %"] >= line["best"]["100 %"] == line["best"]["runs"]
+    assert line["best"]["70 %"] == pytest.approx(best, rel=1e-6)
+    at = float(problem.finals[order[40]])
+    assert report.left(line | {"best": {"runs": at}}, "runs") == 10.0
+    assert report.saved(line | {"intervals": 250}, line) == 50.0
     assert report.compare([1.0, 2.0, 3.0], [2.0, 2.0, 2.0]) == "1/1/1"
-    json.dumps(line)
 
 
 def test_with_several_workers_a_sweep_spends_what_it_says() -> None:
@@ -104,10 +105,10 @@ def test_stopped_runs_are_worth_more_than_nothing_and_no_less_than_final_values(
     for name in ("digits_mlp.accuracy", "mnist5k_mlp.log_loss", "bc_sgd.log_loss", "wine_sgd.log_loss"):
         for seed in range(3):
             plain = run.run_one(task(name), "none", "none", seed, 30)
-            left["none"].append(report.left(plain, None))
+            left["none"].append(report.left(plain, "runs"))
             for treatment in ("hdcore", "final", "ignored"):
                 line = run.run_one(task(name), "bandit", treatment, seed, 30)
-                left[treatment].append(report.left(line, None))
+                left[treatment].append(report.left(line, "runs"))
                 if treatment == "hdcore":
                     saved.append(report.saved(line, plain))
     mean = {treatment: float(np.mean(values)) for treatment, values in left.items()}
