@@ -54,20 +54,18 @@ def predict_finals(table: RunTable, completed: IntVector, stopped: IntVector) ->
     if len(completed) > MOST:
         completed = completed[np.linspace(0, len(completed) - 1, MOST).astype(np.int64)]
         value = table.value[completed]
-    rows = stopped[has_curve]
-    at = table.intervals[rows] - 1
-    reached = np.maximum.accumulate(table.metric.T[: at.max() + 1, completed], axis=0)
+    at_stop, at = table.best[stopped[has_curve]], table.intervals[stopped[has_curve]] - 1
+    # Powers of two are exact; no difference overflows, and no square vanishes beside a diverged run.
+    exponent = int(np.frexp(max(np.abs(value).max(), abs(ceiling), np.abs(at_stop).max()))[1])
+    start, top, value = np.ldexp(at_stop, -exponent), np.ldexp(ceiling, -exponent), np.ldexp(value, -exponent)
+    reached = np.ldexp(np.maximum.accumulate(table.metric.T[: at.max() + 1, completed], axis=0), -exponent)
     # One row a stopped run: its bits then do not depend on the other ones that are asked for.
     before = reached[at]
     is_seen = np.isfinite(before) & (table.intervals[completed] > at[:, None])
-    # Powers of two are exact; no difference overflows, and no square vanishes beside a diverged run.
-    exponent = int(np.frexp(max(np.abs(value).max(), abs(ceiling), np.abs(table.best[rows]).max()))[1])
-    start, top = np.ldexp(table.best[rows], -exponent), np.ldexp(ceiling, -exponent)
     gap = np.maximum(top - start, 0.0)
-    before = np.ldexp(np.where(is_seen, before, value), -exponent)
-    gain = np.minimum(np.ldexp(value, -exponent) - before, gap[:, None])
-    finer = np.frexp(np.maximum(gap, np.abs(gain).max(axis=1)))[1]
-    gain, gap = np.ldexp(gain, -finer[:, None]), np.ldexp(gap, -finer)
+    gain = np.minimum(value - np.where(is_seen, before, value), gap[:, None])
+    finer = np.maximum(np.frexp(np.maximum(gap, np.abs(gain).max(axis=1)))[1], -1000)
+    gain, gap = gain * np.ldexp(1.0, -finer)[:, None], np.ldexp(gap, -finer)
     seen = is_seen.sum(axis=1)
     m = np.maximum(seen, 1)
     q = ANYTHING + (1.0 - ANYTHING) / (1.0 + m)

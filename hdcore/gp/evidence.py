@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hdcore.gp.columns import row_keys
 from hdcore.gp.curves import predict_finals
 from hdcore.history import RowState
 
@@ -52,16 +51,18 @@ class Evidence:
     table : RunTable
     X : ndarray of float64, shape (n, d)
         Model coordinates of its rows.
+    place : ndarray of int64, shape (n,)
+        Equal for equal rows of X, and below n.
     parents : Parents or None
         Results of other sweeps.
     """
 
-    def __init__(self, table: RunTable, X: FloatMatrix, parents: Parents | None = None) -> None:
+    def __init__(self, table: RunTable, X: FloatMatrix, place: IntVector, parents: Parents | None = None) -> None:
         state, value = table.state, table.value
         finite = np.isfinite(value)
         in_metric = table.source <= 1
         completed = (state == RowState.COMPLETED) & in_metric
-        self.X = X
+        self.X, self._place = X, place
         self.told: IntVector = np.flatnonzero(completed & finite)
         self.failed: IntVector = np.flatnonzero((state == RowState.FAILED) & in_metric | (completed & ~finite))
         self.stopped: IntVector = np.flatnonzero((state == RowState.CANCELED) & in_metric)
@@ -74,12 +75,12 @@ class Evidence:
     def alone(self) -> Evidence:
         """The evidence of this sweep only; itself if there are no others."""
         if self._parents is not None and self._alone is None:
-            self._alone = Evidence(self._table, self.X)
+            self._alone = Evidence(self._table, self.X, self._place)
         return self if self._alone is None else self._alone
 
     def part(self, is_kept: BoolVector) -> Evidence:
         """The evidence of this sweep only, with some of its results, and its best one in any case."""
-        found = Evidence(self._table, self.X)
+        found = Evidence(self._table, self.X, self._place)
         is_kept = is_kept.copy()
         is_kept[self.y.argmin()] = True
         found.told, found.y = self.told[is_kept], self.y[is_kept]
@@ -150,12 +151,11 @@ class Evidence:
         return rows[known], -score[known], sd[known]
 
     def _guessable(self) -> IntVector:
-        """Stopped runs at places of their own: a result says more about its place than a guess."""
+        """Stopped runs with a curve, at places of their own: a result says more about its place than a guess."""
         if self._own_places is None:
-            taken = set(row_keys(self.X[self.told]))
-            is_own = []
-            for key in row_keys(self.X[self.stopped]):
-                is_own.append(key not in taken)
-                taken.add(key)
-            self._own_places = self.stopped[is_own]
+            rows = self.stopped[np.isfinite(self._table.best[self.stopped])]
+            is_taken = np.zeros(len(self._place), np.bool_)
+            is_taken[self._place[self.told]] = True
+            rows = rows[~is_taken[self._place[rows]]]
+            self._own_places = rows[np.sort(np.unique(self._place[rows], return_index=True)[1])]
         return self._own_places

@@ -228,3 +228,14 @@ def test_a_sweep_with_stopped_runs_that_was_reloaded_goes_on_alike():
             optimizer.tell(run.number)
     states = {run.status.value for run in optimizer.runs}
     assert len(states) == 2
+
+
+def test_a_result_takes_the_place_of_a_guess_and_a_place_is_guessed_once():
+    optimizer = hd.Optimizer({"x": hd.randint(50)}, sampler="bayesian", goal="minimize", seed=1)
+    runs = [(k, "completed", 9) for k in range(10)] + [(3, "canceled", 4), (20, "canceled", 4), (20, "canceled", 5)]
+    for number, (x, status, length) in enumerate(runs):
+        optimizer.restore(number, {"x": x}, status, reports=[(x - 6.5) ** 2 + 1 / (k + 1) for k in range(length)])
+    optimizer.restore(len(runs), {"x": 21}, "canceled", reports=[math.nan] * 4)
+    run = optimizer.ask()
+    assert run.proposal.how == "model"
+    assert (run.proposal.told, run.proposal.predicted) == (10, 1)
