@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hdcore.gp.curves import predict_finals
 from hdcore.history import RowState
 
 if TYPE_CHECKING:
     from hdcore.gp.parents import Parents
+    from hdcore.gp.stopped import StoppedRuns
     from hdcore.history import RunTable
     from hdcore.typing import BoolVector, FloatMatrix, FloatVector, IntVector
 
@@ -51,18 +51,18 @@ class Evidence:
     table : RunTable
     X : ndarray of float64, shape (n, d)
         Model coordinates of its rows.
-    place : ndarray of int64, shape (n,)
-        Equal for equal rows of X, and below n.
+    memory : StoppedRuns
+        Of this table.
     parents : Parents or None
         Results of other sweeps.
     """
 
-    def __init__(self, table: RunTable, X: FloatMatrix, place: IntVector, parents: Parents | None = None) -> None:
+    def __init__(self, table: RunTable, X: FloatMatrix, memory: StoppedRuns, parents: Parents | None = None) -> None:
         state, value = table.state, table.value
         finite = np.isfinite(value)
         in_metric = table.source <= 1
         completed = (state == RowState.COMPLETED) & in_metric
-        self.X, self._place = X, place
+        self.X, self._memory = X, memory
         self.told: IntVector = np.flatnonzero(completed & finite)
         self.failed: IntVector = np.flatnonzero((state == RowState.FAILED) & in_metric | (completed & ~finite))
         self.stopped: IntVector = np.flatnonzero((state == RowState.CANCELED) & in_metric)
@@ -70,17 +70,17 @@ class Evidence:
         self._table, self._parents = table, parents
         self._alone: Evidence | None = None
         self._finals: dict[int, tuple[IntVector, FloatVector, FloatVector]] = {}
-        self._own_places: IntVector | None = None
+        self._guessed: IntVector | None = None
 
     def alone(self) -> Evidence:
         """The evidence of this sweep only; itself if there are no others."""
         if self._parents is not None and self._alone is None:
-            self._alone = Evidence(self._table, self.X, self._place)
+            self._alone = Evidence(self._table, self.X, self._memory)
         return self if self._alone is None else self._alone
 
     def part(self, is_kept: BoolVector) -> Evidence:
         """The evidence of this sweep only, with some of its results, and its best one in any case."""
-        found = Evidence(self._table, self.X, self._place)
+        found = Evidence(self._table, self.X, self._memory)
         is_kept = is_kept.copy()
         is_kept[self.y.argmin()] = True
         found.told, found.y = self.told[is_kept], self.y[is_kept]
@@ -145,17 +145,9 @@ class Evidence:
         nothing = np.empty(0, np.int64), np.empty(0), np.empty(0)
         if len(self.stopped) == 0 or size == 0:
             return nothing
-        rows = self._guessable()
-        score, sd = predict_finals(self._table, self.told[:size], rows)
+        if self._guessed is None:  # a result says more about its place than a guess
+            has_curve = np.isfinite(self._table.best[self.stopped])
+            self._guessed = self._memory.alone(self.stopped[has_curve], self.told)
+        score, sd = self._memory.finals(self._table, self.told[:size], self._guessed)
         known = np.isfinite(score)
-        return rows[known], -score[known], sd[known]
-
-    def _guessable(self) -> IntVector:
-        """Stopped runs with a curve, at places of their own: a result says more about its place than a guess."""
-        if self._own_places is None:
-            rows = self.stopped[np.isfinite(self._table.best[self.stopped])]
-            is_taken = np.zeros(len(self._place), np.bool_)
-            is_taken[self._place[self.told]] = True
-            rows = rows[~is_taken[self._place[rows]]]
-            self._own_places = rows[np.sort(np.unique(self._place[rows], return_index=True)[1])]
-        return self._own_places
+        return self._guessed[known], -score[known], sd[known]

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hdcore.gp.columns import LARGEST_TABLE, ORDERED, Columns, row_keys
+from hdcore.gp.columns import LARGEST_TABLE, ORDERED, Columns
 from hdcore.gp.evidence import Evidence
 from hdcore.gp.parents import Parents
+from hdcore.gp.stopped import StoppedRuns
 from hdcore.gp.surrogate import fit_surrogate
 from hdcore.space.enumeration import level_rows
 
@@ -45,8 +46,7 @@ class Learning:
         self.first: IntVector = np.empty(0, np.int64)
         self._parents: Parents | None = None
         self._X = np.empty((0, self._plain.d))
-        self._place: IntVector = np.empty(0, np.int64)
-        self._places: dict[bytes, int] = {}
+        self._stopped = StoppedRuns()
         self._earlier = 0
 
     def evidence(self, table: RunTable) -> Evidence:
@@ -61,11 +61,8 @@ class Learning:
         new = table.encoded[len(self._X) :]
         if len(new):
             self._X = np.concatenate([self._X, self.columns.to_model(new)])
-        keys = row_keys(self._X[len(self._place) :])
-        if keys:
-            added = [self._places.setdefault(key, len(self._places)) for key in keys]
-            self._place = np.concatenate([self._place, np.array(added, np.int64)])
-        return Evidence(table, self._X, self._place, self._parents)
+        self._stopped.extend(self._X)
+        return Evidence(table, self._X, self._stopped, self._parents)
 
     def surrogate(self, table: RunTable) -> Surrogate | None:
         """Fit the model that people ask; None if there are no two different results."""

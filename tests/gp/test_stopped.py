@@ -14,6 +14,7 @@ from reference.curves import predicted_final
 
 import hdcore as hd
 from hdcore.gp.curves import ANYTHING, MOST, predict_finals
+from hdcore.gp.stopped import StoppedRuns
 from hdcore.history import RowState, RunTable
 from hdcore.sampling.bayesian import BayesianSampler
 
@@ -239,3 +240,23 @@ def test_a_result_takes_the_place_of_a_guess_and_a_place_is_guessed_once():
     run = optimizer.ask()
     assert run.proposal.how == "model"
     assert (run.proposal.told, run.proposal.predicted) == (10, 1)
+
+
+@given(st.lists(st.tuples(curve, st.sampled_from([1, 3]), st.integers(0, 5)), min_size=1, max_size=12))
+def test_what_is_remembered_of_stopped_runs_is_what_would_be_found_anew(runs):
+    """Rows come one by one and end late: a table of runs under way, of which the last but `late` have ended."""
+    table, memory = RunTable(1), StoppedRuns()
+    state, ends = [], []
+    for row, (reports, end, late) in enumerate(runs):
+        table.append(np.zeros(1))
+        table.report_many(row, np.array(reports, float))
+        state.append(RowState.PENDING)
+        ends.append((row + late, row, RowState(end)))
+        for _, ended, its_end in [x for x in ends if x[0] == row]:
+            state[ended] = its_end
+            table.finish(ended, its_end, table.best[ended] if np.isfinite(table.best[ended]) else 0.0)
+        told = np.flatnonzero(np.array(state) == RowState.COMPLETED)
+        stopped = np.flatnonzero(np.array(state) == RowState.CANCELED)
+        for completed in (told, told[: len(told) // 2]):
+            found = memory.finals(table, completed, stopped)
+            np.testing.assert_array_equal(found, predict_finals(table, completed, stopped))
