@@ -295,6 +295,43 @@ def test_others(benchmark, way, case):
     benchmark.extra_info |= {"ms": 1e3 * each, "alone ms": 1e3 * alone, "of alone": each / alone}
 
 
+# ---------------------------------------------------------------------- stopped runs
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.benchmark(group="CPU of one proposal, every second run stopped", timer=process_time)
+@pytest.mark.timeout(600)
+def test_stopped(benchmark, n):
+    """Runs with curves of 50 intervals, or a part if they were stopped; compared with a sweep that stopped nobody."""
+    rounds = 16 if QUICK else 100
+    space, rows = space_of("6"), history("6", "random", n + rounds + 1)
+    lengths = np.random.default_rng(n).integers(5, 30, len(rows))
+
+    def sweep(every):
+        optimizer = hd.Optimizer(space, sampler="bayesian", goal="minimize", seed=1)
+
+        def feed():
+            number = optimizer.table.n
+            is_stopped = number % every == 1
+            steps = np.arange(1, 1 + (int(lengths[number]) if is_stopped else 50))
+            optimizer.restore(
+                number,
+                space.decode_row(rows[number]),
+                "canceled" if is_stopped else "completed",
+                reports=objective(rows[number]) + np.exp(-steps / 8),
+            )
+
+        while optimizer.table.n < n:
+            feed()
+        return lambda: optimizer.sampler.propose(optimizer.table, optimizer.table.n, 1), feed
+
+    whole = _mean(*sweep(10**9), rounds)
+    ask, feed = sweep(2)
+    benchmark.pedantic(ask, setup=feed, rounds=rounds, iterations=1)
+    each = benchmark.stats.stats.mean
+    benchmark.extra_info |= {"ms": 1e3 * each, "nobody stopped ms": 1e3 * whole, "of that": each / whole}
+
+
 # ---------------------------------------------------------------------- a fresh process
 
 TELL = """

@@ -111,7 +111,8 @@ def _forecast(sweep: StoredSweep, run: StoredRun, proposal: Proposal) -> list[st
     metric = sweep.spec.metric
     sources = [plural(proposal.told, "result")]
     if proposal.predicted:
-        sources.append(f"{plural(proposal.predicted, 'stopped run')} with what their curves promised")
+        whose = "its curve" if proposal.predicted == 1 else "their curves"
+        sources.append(f"{plural(proposal.predicted, 'stopped run')} with what {whose} promised")
     if proposal.earlier:
         sources.append(f"{plural(proposal.earlier, 'result')} of earlier sweeps")
     what = "the most promising point of the Bayesian sampler's model"

@@ -27,6 +27,12 @@ GRID = 2.0**40
 reloaded, differs in the last bits and must not be another point."""
 
 
+def row_keys(X: FloatMatrix) -> list[bytes]:
+    """Return the bits of each row, for sets and dictionaries of points."""
+    raw, width = X.tobytes(), X.itemsize * X.shape[1]
+    return [raw[at : at + width] for at in range(0, len(raw), width)]
+
+
 class Columns:
     """The columns of a space as kernels and search see them.
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hdcore.gp.curves import predict_finals
 from hdcore.history import RowState
 
 if TYPE_CHECKING:
     from hdcore.gp.parents import Parents
+    from hdcore.gp.stopped import StoppedRuns
     from hdcore.history import RunTable
     from hdcore.typing import BoolVector, FloatMatrix, FloatVector, IntVector
 
@@ -51,16 +51,18 @@ class Evidence:
     table : RunTable
     X : ndarray of float64, shape (n, d)
         Model coordinates of its rows.
+    memory : StoppedRuns
+        Of this table.
     parents : Parents or None
         Results of other sweeps.
     """
 
-    def __init__(self, table: RunTable, X: FloatMatrix, parents: Parents | None = None) -> None:
+    def __init__(self, table: RunTable, X: FloatMatrix, memory: StoppedRuns, parents: Parents | None = None) -> None:
         state, value = table.state, table.value
         finite = np.isfinite(value)
         in_metric = table.source <= 1
         completed = (state == RowState.COMPLETED) & in_metric
-        self.X = X
+        self.X, self._memory = X, memory
         self.told: IntVector = np.flatnonzero(completed & finite)
         self.failed: IntVector = np.flatnonzero((state == RowState.FAILED) & in_metric | (completed & ~finite))
         self.stopped: IntVector = np.flatnonzero((state == RowState.CANCELED) & in_metric)
@@ -68,16 +70,17 @@ class Evidence:
         self._table, self._parents = table, parents
         self._alone: Evidence | None = None
         self._finals: dict[int, tuple[IntVector, FloatVector, FloatVector]] = {}
+        self._guessed: IntVector | None = None
 
     def alone(self) -> Evidence:
         """The evidence of this sweep only; itself if there are no others."""
         if self._parents is not None and self._alone is None:
-            self._alone = Evidence(self._table, self.X)
+            self._alone = Evidence(self._table, self.X, self._memory)
         return self if self._alone is None else self._alone
 
     def part(self, is_kept: BoolVector) -> Evidence:
         """The evidence of this sweep only, with some of its results, and its best one in any case."""
-        found = Evidence(self._table, self.X)
+        found = Evidence(self._table, self.X, self._memory)
         is_kept = is_kept.copy()
         is_kept[self.y.argmin()] = True
         found.told, found.y = self.told[is_kept], self.y[is_kept]
@@ -142,11 +145,9 @@ class Evidence:
         nothing = np.empty(0, np.int64), np.empty(0), np.empty(0)
         if len(self.stopped) == 0 or size == 0:
             return nothing
-        score, sd = predict_finals(self._table, self.told[:size], self.stopped)
+        if self._guessed is None:  # a result says more about its place than a guess
+            has_curve = np.isfinite(self._table.best[self.stopped])
+            self._guessed = self._memory.alone(self.stopped[has_curve], self.told)
+        score, sd = self._memory.finals(self._table, self.told[:size], self._guessed)
         known = np.isfinite(score)
-        taken = {row.tobytes() for row in self.X[self.told]}
-        for i, row in enumerate(self.X[self.stopped]):  # a result says more about its place than a guess
-            known[i] &= row.tobytes() not in taken
-            if known[i]:
-                taken.add(row.tobytes())
-        return self.stopped[known], -score[known], sd[known]
+        return self._guessed[known], -score[known], sd[known]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hdcore._native import gp as _native
+from hdcore.gp.columns import row_keys
 from hdcore.gp.transform import FIRST, IDENTITY, STRETCHES, OutputMap, fit_map
 
 if TYPE_CHECKING:
@@ -125,8 +126,7 @@ def training(sample: Sample, output: OutputMap) -> Training:
 def merge(X: FloatMatrix, y: FloatVector, e: FloatVector, is_own: BoolVector) -> Training:
     """Merge equal rows of X, shape (n, d), and the mapped values y, shape (n,), in order of first appearance."""
     n, d = X.shape
-    raw, width = X.tobytes(), X.itemsize * d
-    keys = [raw[at : at + width] for at in range(0, len(raw), width)]
+    keys = row_keys(X)
     places = dict.fromkeys(keys)
     m = len(places)
     U = np.zeros((d, padded(m)))

@@ -9,6 +9,7 @@ import numpy as np
 from hdcore.gp.columns import LARGEST_TABLE, ORDERED, Columns
 from hdcore.gp.evidence import Evidence
 from hdcore.gp.parents import Parents
+from hdcore.gp.stopped import StoppedRuns
 from hdcore.gp.surrogate import fit_surrogate
 from hdcore.space.enumeration import level_rows
 
@@ -45,6 +46,7 @@ class Learning:
         self.first: IntVector = np.empty(0, np.int64)
         self._parents: Parents | None = None
         self._X = np.empty((0, self._plain.d))
+        self._stopped = StoppedRuns()
         self._earlier = 0
 
     def evidence(self, table: RunTable) -> Evidence:
@@ -59,7 +61,8 @@ class Learning:
         new = table.encoded[len(self._X) :]
         if len(new):
             self._X = np.concatenate([self._X, self.columns.to_model(new)])
-        return Evidence(table, self._X, self._parents)
+        self._stopped.extend(self._X)
+        return Evidence(table, self._X, self._stopped, self._parents)
 
     def surrogate(self, table: RunTable) -> Surrogate | None:
         """Fit the model that people ask; None if there are no two different results."""

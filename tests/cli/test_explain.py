@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli.commands import call
+from cli.commands import call, show, sweep_file
 from store.support import make_version
 
 from hdcore.explain import explain
@@ -226,3 +226,20 @@ def test_the_command_prints_the_lines_and_refuses_runs_that_are_not_there(tmp_pa
     wrong = call(tmp_path, "explain", "s", "7", "--root", str(root))
     assert wrong.returncode == 2
     assert wrong.stderr.count("\n") == 1
+
+
+def test_a_bayesian_sweep_says_how_it_counts_the_runs_that_the_policy_stopped(place: Path) -> None:
+    script = place / "train.py"
+    script.write_text(script.read_text() + "while o.x > 0.5:  # ends only if it is stopped\n    time.sleep(0.05)\n")
+    policy = {"type": "bandit", "slack_amount": 0.25, "delay_evaluation": 3}
+    path = sweep_file(
+        place, "--steps 6", runs=8, concurrent=1, sampling_algorithm="bayesian", early_termination=policy
+    )  # fmt: skip
+    assert call(place, "run", str(path), "--name", "s").returncode == 0
+    runs = show(place)["runs"]
+    stopped = [run["number"] for run in runs[:7] if run["status"] == "Canceled"]
+    assert len(stopped) > 1
+    last = json.loads(call(place, "explain", "s", "7", "--json").stdout)
+    assert last["proposal"]["predicted"] == len(stopped)
+    assert last["proposal"]["told"] == 7 - len(stopped)
+    assert f"{len(stopped)} stopped runs with what their curves promised" in " ".join(last["lines"])
