@@ -22,7 +22,5 @@ def strip(name: str) -> str:
 
 def saved(page: Page, section: str, kind: str) -> bytes:
     """Click a button of a plot and return the file that comes."""
-    for old in page.downloads.iterdir():
-        old.unlink()
-    page.click(f"section[aria-label='{section}'] button[aria-label^='Save as {kind}']")
-    return page.downloaded(f"*.{kind.lower()}")
+    button = f"section[aria-label='{section}'] button[aria-label^='Save as {kind}']"
+    return page.download(button, f"*.{kind.lower()}")
