@@ -8,14 +8,17 @@ With ``--more N`` it has not ended: `hdcore resume` goes on with N runs that rep
 from __future__ import annotations
 
 import argparse
+import heapq
 import math
 import random
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 from hdcore.records import Limits, MetricRow, Reports, SweepSpec
 from hdcore.space import SearchSpace
 from hdcore.store import Store
+from hdcore.store.catalog import DATABASE_NAME
 from hdcore.typing import Goal, RunStatus
 
 SPACE: dict[str, Any] = {
@@ -34,6 +37,9 @@ with open(os.environ["HDCORE_REPORT"], "a", buffering=1) as reports:
         reports.write('{"name": "accuracy", "value": %f}\\n' % (0.9 - 0.8 * 0.93**k))
         time.sleep(0.02)
 """
+BEGAN_AT = 1_789_992_000.0  # 21 September 2026, 12:00 UTC: in the past, and the same for all who make one
+INTERVAL_S = 0.7
+AT_A_TIME = 8
 POLICY = {"name": "MedianStopping", "properties": {"evaluation_interval": 1, "delay_evaluation": 5}}
 
 
@@ -55,32 +61,45 @@ def make(root: Path, name: str, n_runs: int, n_intervals: int, more: int = 0) ->
     (code / "report.py").write_text(SCRIPT)
     spec = SweepSpec(
         name=name, space=SPACE, metric="accuracy", goal=Goal.MAXIMIZE, policy=None if more else POLICY, seed=7,
-        limits=Limits(max_total_runs=n_runs + more, max_concurrent_runs=8), command="python -S report.py",
+        limits=Limits(max_total_runs=n_runs + more, max_concurrent_runs=AT_A_TIME), command="python -S report.py",
         code=str(code),
     )  # fmt: skip
     with Store.create(root, spec, sweep_id="HD_made") as store:
-        store.set_sweep(RunStatus.RUNNING, None, 1.8e9)
+        store.set_sweep(RunStatus.RUNNING, None, BEGAN_AT)
+        free_at = [BEGAN_AT] * AT_A_TIME
         for start in range(0, n_runs, 100):
             with store.turn():
                 batch = range(start, min(start + 100, n_runs))
                 rows = [{key: column[i].item() for key, column in columns.items()} for i in batch]
                 store.add_runs(list(zip(batch, rows, strict=True)))
                 for number, row in zip(batch, rows, strict=True):
-                    _fill(store, number, quality(row), n_intervals, rng)
+                    ended = _fill(store, number, quality(row), n_intervals, rng, heapq.heappop(free_at))
+                    heapq.heappush(free_at, ended)
         if not more:
-            store.set_sweep(RunStatus.COMPLETED, "all runs done", 1.8e9 + n_runs)
-    return root / "sweeps" / name
+            store.set_sweep(RunStatus.COMPLETED, "all runs done", max(free_at))
+    folder = root / "sweeps" / name
+    _backdate(folder)
+    return folder
 
 
-def _fill(store: Store, number: int, final: float, n_intervals: int, rng: random.Random) -> None:
-    at = 1.8e9 + number
+def _backdate(folder: Path) -> None:
+    """The store writes down when it was made, which was after the made runs ended."""
+    connection = sqlite3.connect(folder / DATABASE_NAME)
+    with connection:
+        connection.execute("UPDATE sweep SET created = ?", (BEGAN_AT,))
+        connection.execute("UPDATE run SET created = coalesce(started, created)")
+    connection.close()
+
+
+def _fill(store: Store, number: int, final: float, n_intervals: int, rng: random.Random, at: float) -> float:
+    """Write a run that starts at a time; return when it ends."""
     is_stopped = final < 0.8 and rng.random() < 0.8
     count = rng.randint(5, max(5, n_intervals // 3)) if is_stopped else n_intervals
+    duration_s = count * INTERVAL_S
     values = [final * (1 - 0.8 * 0.93**k) + rng.gauss(0, 0.004) for k in range(1, count + 1)]
     store.start_run(number, 1, (), at)
-    store.add_reports(
-        Reports(number, 1, tuple(MetricRow("accuracy", value, at=at + k) for k, value in enumerate(values)), 0)
-    )
+    rows = tuple(MetricRow("accuracy", value, at=at + k * INTERVAL_S) for k, value in enumerate(values))
+    store.add_reports(Reports(number, 1, rows, 0))
     best = max(values)
     store.finish_run(
         number,
@@ -88,9 +107,10 @@ def _fill(store: Store, number: int, final: float, n_intervals: int, rng: random
         reason=f"median stopping at interval {count}" if is_stopped else None,
         value=best,
         interval=values.index(best) + 1,
-        duration_s=count * 0.7,
-        at=at + count,
+        duration_s=duration_s,
+        at=at + duration_s,
     )
+    return at + duration_s
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@
 Needs ``hdcore[ui]``, ``hdcore[browser]`` and chromium. Three parts, each told as one line of JSON:
 
 - ``view``: from the start of the navigation until the runs, and until their curves, are on the screen.
-- ``brush``: frames while a brush is dragged along an axis of parallel coordinates, and how many of them showed a new
-  choice; the brush filters table, curves and scatter at the same time.
+- ``brush``: frames while a brush is dragged along an axis of parallel coordinates, a move a frame, and how many showed
+  a new choice; the brush filters table, curves and scatter at the same time.
 - ``driver``: CPU seconds of the driver of a sweep with that many runs behind it and 40 before it, with a page open on
   it and without, alternating; the ratios of the medians and of the least.
+
+Each line tells the load of the machine before and after.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,7 @@ from ui.chromium import Page, chromium
 from ui.portal import Portal, portal
 
 MORE = 40
-DRAG_STEPS = 240
+DRAG_S = 6
 _COUNT_PICTURES = """
 window.pictures = 0;
 const send = Worker.prototype.postMessage;
@@ -50,16 +52,26 @@ Worker.prototype.postMessage = function (message, transfer) {
   return send.call(this, message, transfer);
 };
 """
-_RECORD_FRAMES = """
-window.frames_ = [];
-window.choices = new Set();
+_DRAG = """
+const [css, from, to, seconds, done] = arguments;
+const strip = document.querySelector(css);
+const { top, height } = strip.getBoundingClientRect();
+const words = document.querySelector("section[aria-label='Parallel coordinates'] .bar .quiet");
+const [stamps, choices, rows] = [[], new Set(), new Set()];
 window.pictures = 0;
 const look = (at) => {
-  window.frames_.push(at);
-  window.choices.add(document.querySelector("section[aria-label='Parallel coordinates'] .bar .quiet").textContent);
-  if (window.frames_ !== null) window.going = requestAnimationFrame(look);
+  stamps.push(at);
+  choices.add(words.textContent);
+  rows.add(document.querySelector(".runs").getAttribute("aria-rowcount"));
+  const share = (at - stamps[0]) / 1000 / seconds;
+  if (share >= 1) done({ stamps, choices: choices.size, rows: rows.size, pictures: window.pictures });
+  else {
+    const y = top + height * (from + (to - from) * share);
+    strip.dispatchEvent(new PointerEvent("pointermove", { pointerId: 1, clientY: y, bubbles: true }));
+    requestAnimationFrame(look);
+  }
 };
-window.going = requestAnimationFrame(look);
+requestAnimationFrame(look);
 """
 
 
@@ -86,25 +98,32 @@ def measure_brush(page: Page, site: Portal) -> dict[str, Any]:
     page.until("document.querySelector('.bars dt')")
     page.drag(".strip:nth-child(1)", (0.5, 0.9), (0.5, 0.6))  # the code is compiled
     page.until("document.querySelector('.runs').getAttribute('aria-rowcount') < 9000")
-    page.js(_RECORD_FRAMES)
-    began = time.monotonic()
-    page.drag(".strip:nth-child(4)", (0.5, 0.9), (0.5, 0.1), steps=DRAG_STEPS)
-    took_s = time.monotonic() - began
-    page.js("cancelAnimationFrame(window.going)")
-    stamps = page.js("return window.frames_")
+    # The driver of the browser sends a move in 20 ms at best, a mouse one a frame: the moves are made in the page.
+    strip = ".strip:nth-child(4)"
+    place = page.js(
+        "const box = document.querySelector(arguments[0]).getBoundingClientRect();"
+        "return {x: box.left + box.width / 2, y: box.top + 0.9 * box.height}",
+        strip,
+    )
+    page.command("Input.dispatchMouseEvent", type="mousePressed", button="left", buttons=1, clickCount=1, **place)
+    page.driver.set_script_timeout(10 * DRAG_S)
+    found = page.driver.execute_async_script(_DRAG, strip, 0.9, 0.1, DRAG_S)
+    page.command("Input.dispatchMouseEvent", type="mouseReleased", button="left", buttons=0, clickCount=1, **place)
+    stamps = found["stamps"]
     gaps = sorted(later - earlier for earlier, later in itertools.pairwise(stamps))
+    took_s = sum(gaps) / 1000
     return {
         "drag_s": round(took_s, 2),
-        "frames": len(gaps),
-        "frames_per_s": round(1000 * len(gaps) / sum(gaps), 1),
+        "frames_per_s": round(len(gaps) / took_s, 1),
         "frame_ms": {
             "median": round(statistics.median(gaps), 1),
             "p95": round(gaps[int(0.95 * len(gaps))], 1),
             "longest": round(gaps[-1], 1),
         },
-        "frames_over_33_ms": sum(gap > 34 for gap in gaps),
-        "choices_shown_per_s": round(page.js("return window.choices.size") / took_s, 1),
-        "pictures_of_crowds_per_s": round(page.js("return window.pictures") / took_s, 1),
+        "frames_over_33_ms": f"{sum(gap > 34 for gap in gaps)} of {len(gaps)}",
+        "choices_per_s": round(found["choices"] / took_s, 1),
+        "tables_per_s": round(found["rows"] / took_s, 1),
+        "pictures_of_crowds_per_s": round(found["pictures"] / took_s, 1),
     }
 
 
@@ -180,15 +199,20 @@ def main() -> None:
             make(root, "large", arguments.runs, arguments.intervals)
         if arguments.only != "driver":
             with portal(root) as site:
+                page.open(f"http://{site.host}/?token={site.token}")
                 if arguments.only != "brush":
-                    print(json.dumps({"view": measure_view(page, site, arguments.rounds)}), flush=True)
-                else:
-                    page.open(f"http://{site.host}/?token={site.token}")
+                    tell("view", lambda: measure_view(page, site, arguments.rounds))
                 if arguments.only != "view":
-                    print(json.dumps({"brush": measure_brush(page, site)}), flush=True)
+                    tell("brush", lambda: measure_brush(page, site))
         if arguments.only in (None, "driver"):
-            found = measure_driver(page, folder, arguments.runs, arguments.intervals, arguments.rounds)
-            print(json.dumps({"driver": found}), flush=True)
+            tell("driver", lambda: measure_driver(page, folder, arguments.runs, arguments.intervals, arguments.rounds))
+
+
+def tell(part: str, measure: Callable[[], dict[str, Any]]) -> None:
+    before = os.getloadavg()[0]
+    found = measure()
+    load = [round(before, 1), round(os.getloadavg()[0], 1)]
+    print(json.dumps({part: {**found, "load": load}}), flush=True)
 
 
 if __name__ == "__main__":

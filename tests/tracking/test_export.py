@@ -139,13 +139,33 @@ def test_a_server_that_fails_is_told_once_and_tried_again_at_the_end(
     monkeypatch.setattr(MlflowTarget, "export", failing)
     monkeypatch.setattr(follow, "LAST_PAUSE_S", 0.0)
     assert follow.export_sweep(folder, "mlflow", say=said.append) == 6
-    assert said == ["mlflow: ConnectionError: no route; the sweep goes on, and this is tried again"]
+    assert said == ["mlflow: ConnectionError: no route; this is tried again"]
     assert calls == [0, 1, 2, 2, 2, 3, 4, 5]
     assert len(runs_of(client)) == 7
 
     monkeypatch.setattr(MlflowTarget, "begin", lambda *_: (_ for _ in ()).throw(ConnectionError("gone")))
     with pytest.raises(StoreError, match=r"6 of 6 runs of odd are not there \(ConnectionError: gone\); when it works"):
         follow.export_sweep(folder, "mlflow", say=said.append)
+
+
+def test_only_of_a_sweep_under_way_it_is_said_that_it_goes_on(
+    folder: Path, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hdcore.tracking.export.mlflow import MlflowTarget
+
+    until, said = threading.Event(), []
+    original = MlflowTarget.begin
+
+    def failing(self: MlflowTarget, reader: StoreReader) -> set[int]:
+        if until.is_set():
+            return original(self, reader)
+        until.set()
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(MlflowTarget, "begin", failing)
+    with Store.open(folder.parent.parent, "odd"):
+        assert follow.export_sweep(folder, "mlflow", until=until, say=said.append) == 6
+    assert said == ["mlflow: ConnectionError: no route; the sweep goes on, and this is tried again"]
 
 
 def test_no_password_of_an_address_is_told(folder: Path, client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,7 +348,7 @@ def test_a_server_that_is_away_changes_nothing_in_a_sweep(
     assert run_command_line(["run", str(tmp_path / "train.py"), *arguments, *root]) == 0
     told = [line for line in capfd.readouterr().err.splitlines() if "mlflow:" in line]
     assert len(told) == 2
-    assert told[0].endswith("; the sweep goes on, and this is tried again")
+    assert told[0].endswith("this is tried again")
     assert told[1].endswith("when it works again: `hdcore export alone --track mlflow`")
     assert hd.open_sweep("alone", tmp_path / "root").status == "Completed"
 

@@ -70,7 +70,7 @@ class _Copier:
                 # before the runs are read: none can end later unseen
                 is_live = until is not None and not until.is_set() and is_driven(reader)
                 now = reader.marks()
-                if is_live and now != mark and self._tried(lambda: self._copy(reader)):
+                if is_live and now != mark and self._tried(lambda: self._copy(reader), "the sweep goes on, and "):
                     mark = now
                 count = sum(reader.sweep().counts.values())
             if until is None or not is_live:
@@ -89,14 +89,14 @@ class _Copier:
             f" when it works again: `hdcore export {name} --track {self.kind}`"
         )
 
-    def _tried(self, work: Callable[[], None]) -> bool:
+    def _tried(self, work: Callable[[], None], meanwhile: str = "") -> bool:
         try:
             work()
         except Exception as error:  # whatever a client library or a server comes up with
             told = without_password(f"{type(error).__name__}: {error}")  # clients tell the whole address
             self.last = " ".join(told.split())[:300]
             if not self.failures:
-                self.say(f"{self.kind}: {self.last}; the sweep goes on, and this is tried again")
+                self.say(f"{self.kind}: {self.last}; {meanwhile}this is tried again")
             self.failures += 1
             return False
         self.failures = 0
