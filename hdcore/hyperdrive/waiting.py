@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from hdcore.hyperdrive.drive import STARTED_VARIABLE
 from hdcore.hyperdrive.exceptions import (
     ActivityFailedException,
     ExperimentExecutionException,
@@ -51,6 +52,19 @@ def wait_for(run: Run, *, show_output: bool, raise_on_error: bool) -> Details:
         error = details.get("error") or {}
         raise ActivityFailedException(error.get("error", {}).get("message") or "the run has failed")
     return details
+
+
+def await_result(folder: Path) -> None:
+    """Wait for the end of a sweep whose result a program of `hdcore azure` asks for.
+
+    People wait between the cells of a notebook, or look at the widget, before they ask for the best run; a program
+    that runs through has nobody who does. Anywhere else, and in runs themselves, this returns at once.
+    """
+    from hdcore.azure.v2.drivers import is_driven, wait
+
+    if os.environ.get(STARTED_VARIABLE) and not os.environ.get("HDCORE_REPORT") and is_driven(folder):
+        print(f"hdcore: note: waiting for {folder.name}, whose result is asked for", file=sys.stderr, flush=True)
+        wait(folder)
 
 
 def _follow(run: Run, path: Path | None) -> None:

@@ -31,6 +31,7 @@ from hdcore.document import best_run, present_status
 from hdcore.errors import InputError
 from hdcore.hyperdrive.drive import LOG_NAME, PIPELINE_LOG_NAME
 from hdcore.hyperdrive.unserved import Served
+from hdcore.hyperdrive.waiting import await_result
 from hdcore.pipeline import cancel_plan
 from hdcore.store import StoreReader, list_sweeps
 from hdcore.sweep import cancel_stored
@@ -252,6 +253,8 @@ class JobOperations(Served):
             If the job has not ended, or has no such output.
         """
         pipeline = find_pipeline(self._root, name)
+        if pipeline is None:
+            await_result(self._find(name)[0])
         job = self.get(name)
         if job.status not in ("Completed", "Failed", "Canceled"):
             raise JobException(f"job {name} is {job.status}; download is possible when it has ended")
