@@ -97,7 +97,7 @@ class WebserviceException(AzureMLException, OutOfScopeError):  # noqa: N818 - Az
     """Deployment, which has no local meaning."""
 
 
-class PublishException(ExperimentException, OutOfScopeError):
+class PublishException(ExperimentException, OutOfScopeError):  # noqa: N818 - as its siblings
     """A pipeline that is to be published, which has no local meaning."""
 
 

@@ -128,7 +128,7 @@ class JournalHome(Home):
     def error(self) -> dict[str, Any] | None:
         found = super().error()
         if found is None and self._is_orphan():
-            return error_document("the program that ran its steps has ended before them; submit it again", None)
+            return error_document("the driver of its steps was killed; submit it again", None)
         return found
 
     def _is_orphan(self) -> bool:

@@ -16,6 +16,7 @@ from hdcore.hyperdrive.exceptions import (
 from hdcore.hyperdrive.homes import Home, JournalHome
 from hdcore.hyperdrive.run import TERMINAL, Run
 from hdcore.hyperdrive.stored import StoredHome, SweepHome
+from hdcore.store.lock import read_driver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,11 +61,14 @@ def await_result(folder: Path) -> None:
     People wait between the cells of a notebook, or look at the widget, before they ask for the best run; a program
     that runs through has nobody who does. Anywhere else, and in runs themselves, this returns at once.
     """
-    from hdcore.azure.v2.drivers import is_driven, wait
-
-    if os.environ.get(STARTED_VARIABLE) and not os.environ.get("HDCORE_REPORT") and is_driven(folder):
-        print(f"hdcore: note: waiting for {folder.name}, whose result is asked for", file=sys.stderr, flush=True)
-        wait(folder)
+    if not os.environ.get(STARTED_VARIABLE) or os.environ.get("HDCORE_REPORT"):
+        return
+    is_told = False
+    while (driver := read_driver(folder)) is not None and driver.alive:
+        if not is_told:
+            is_told = True
+            print(f"hdcore: note: waiting for {folder.name}, whose result is asked for", file=sys.stderr, flush=True)
+        time.sleep(_SHORTEST_S)
 
 
 def _follow(run: Run, path: Path | None) -> None:

@@ -22,14 +22,14 @@ def switch(library: str, *, on: bool, log_models: bool) -> None:
     """Turn it on or off for a library that has been imported."""
     is_new = library not in _switch
     _switch[library] = {"on": on, "log_models": log_models}
-    module = sys.modules.get(library)
+    module: Any = sys.modules.get(library)
     if module is None or not is_new or not on:
         if module is None:
             del _switch[library]
         return
     watched = _watch(module.train, library)
     module.train = watched
-    inner = sys.modules.get(f"{library}.sklearn")
+    inner: Any = sys.modules.get(f"{library}.sklearn")
     if inner is not None and hasattr(inner, "train"):
         inner.train = watched
 

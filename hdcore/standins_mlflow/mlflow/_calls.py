@@ -287,7 +287,7 @@ def log_image(
     if hasattr(image, "save"):
         image.save(path)
         return
-    from matplotlib import pyplot
+    from matplotlib import pyplot  # type: ignore[import-not-found,unused-ignore]
 
     pyplot.imsave(path, image)
 
@@ -473,7 +473,8 @@ class MlflowClient:
         """Return the local path of an artifact; with `dst_path` that of a copy."""
         from mlflow import artifacts
 
-        return artifacts.download_artifacts(run_id=run_id, artifact_path=path, dst_path=dst_path)
+        found: str = artifacts.download_artifacts(run_id=run_id, artifact_path=path, dst_path=dst_path)
+        return found
 
     def log_metric(self, run_id: str, key: str, value: float, timestamp: int | None = None, step: int | None = None,
                    **more: Any) -> None:  # fmt: skip

@@ -98,7 +98,8 @@ def local_folder(uri: str) -> str:
     if uri.startswith("runs:/"):
         run_id, _, name = uri.removeprefix("runs:/").lstrip("/").partition("/")
         _calls._known(run_id)
-        return _calls._place(name, run_id)
+        place: str = _calls._place(name, run_id)
+        return place
     if uri.startswith("models:/"):
         from pathlib import Path
 
@@ -148,7 +149,7 @@ def _save(
         "model_uuid": uid or uuid.uuid4().hex,
         "utc_time_created": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
         **({"run_id": run_id, "artifact_path": os.path.basename(folder)} if run_id else {}),
-        **({"signature": signature.to_dict()} if hasattr(signature, "to_dict") else {}),
+        **({"signature": signature.to_dict()} if signature is not None and hasattr(signature, "to_dict") else {}),
         **({"metadata": more["metadata"]} if more.get("metadata") else {}),
     }
     with open(os.path.join(folder, "MLmodel"), "w", encoding="utf-8") as text:
@@ -179,7 +180,7 @@ def _write(flavour: str, model: Any, folder: str) -> str:
 
 def _pickler() -> Any:
     try:
-        import cloudpickle
+        import cloudpickle  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except ImportError:
         import pickle
 

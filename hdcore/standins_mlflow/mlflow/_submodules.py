@@ -34,10 +34,9 @@ class _Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        parent, _, last = name.partition(".")
-        if parent != "mlflow" or not last:
+        if not name.startswith("mlflow."):
             return None
-        if last in FLAVOURS:
+        if name.removeprefix("mlflow.") in FLAVOURS:
             return ModuleSpec(name, self)  # type: ignore[arg-type]
         raise ModuleNotFoundError(refusal(name), name=name)
 

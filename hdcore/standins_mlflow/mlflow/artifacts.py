@@ -17,7 +17,8 @@ def download_artifacts(
     tracking_uri: str | None = None,
 ) -> str:
     """Return the local path of an artifact; with `dst_path` that of a copy."""
-    source = _models.local_folder(artifact_uri) if artifact_uri else _calls._place(artifact_path or "", run_id)
+    given = _models.local_folder(artifact_uri) if artifact_uri else _calls._place(artifact_path or "", run_id)
+    source: str = given
     if not os.path.exists(source):
         raise _calls.MlflowException(f"{artifact_uri or artifact_path} is no artifact of the trial")
     if dst_path is None:
@@ -43,4 +44,6 @@ def load_dict(artifact_uri: str) -> Any:
 
 def list_artifacts(artifact_uri: str | None = None, run_id: str | None = None, artifact_path: str = "") -> list[Any]:
     """Return the artifacts in a folder."""
-    return _calls.list_artifacts(_models.local_folder(artifact_uri) if artifact_uri else None, run_id, artifact_path)
+    folder = _models.local_folder(artifact_uri) if artifact_uri else None
+    found: list[Any] = _calls.list_artifacts(folder, run_id, artifact_path)
+    return found
