@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 from hdcore.azure.v2.drivers import is_driven, stop, wait
 from hdcore.errors import HdcoreError, InputError, OutOfScopeError
 from hdcore.hyperdrive.drive import STARTED_VARIABLE
+from hdcore.hyperdrive.homes import JournalHome, is_pipeline_run
 from hdcore.pipeline import read_plan
 from hdcore.pipeline.plan import PIPELINES_NAME
 from hdcore.store import StoreReader
@@ -59,9 +60,6 @@ def main(file: str, arguments: list[str]) -> NoReturn:
                 _await(folder)
         except KeyboardInterrupt as error:
             ended = _Ended(128 + (error.args[0] if error.args else signal.SIGINT))
-            pipelines = sys.modules.get("hdcore.hyperdrive.pipeline")
-            if pipelines is not None:
-                pipelines.stop_pipelines()
             for folder in _started(started.name):
                 stop(folder)
         code = _exit_code(ended, _started(started.name))
@@ -80,7 +78,11 @@ def _started(path: str) -> list[Path]:
 
 def _await(folder: Path) -> None:
     if is_driven(folder):
-        print(f"hdcore: waiting for {folder.name}; Ctrl-C stops it resumably", file=sys.stderr, flush=True)
+        what, how = folder.name, "stops it resumably"
+        if is_pipeline_run(folder):
+            experiment = JournalHome(folder.name, folder.parent.parent.parent).experiment_name
+            what, how = f"the pipeline of {experiment}", "stops it"
+        print(f"hdcore: waiting for {what}; Ctrl-C {how}", file=sys.stderr, flush=True)
         wait(folder)
 
 
@@ -108,7 +110,8 @@ def _run(path: Path, arguments: list[str]) -> None:
         _complain(path, _place(error, path), text)
         raise _Ended(error.exit_code or 1) from None
     except Exception as error:
-        _print_traceback(error)
+        if not getattr(error, "is_unserved", False):
+            _print_traceback(error)
         _complain(path, _place(error, path), f"{type(error).__name__}: {error}")
         raise _Ended(1) from None
 
@@ -175,6 +178,9 @@ def _exit_code(ended: _Ended, folders: list[Path]) -> int:
             has_failed = has_failed or pipeline.status is not RunStatus.COMPLETED
             _tell_pipeline(pipeline)
             continue
+        if is_pipeline_run(folder):
+            has_failed = _tell_steps(folder) != "Completed" or has_failed
+            continue
         with StoreReader.open(folder) as reader:
             sweep = reader.sweep()
         has_failed = has_failed or not sweep.counts[RunStatus.COMPLETED]
@@ -182,6 +188,16 @@ def _exit_code(ended: _Ended, folders: list[Path]) -> int:
     if ended.code and not (ended.is_out_of_scope and folders):
         return ended.code
     return 1 if has_failed else 0
+
+
+def _tell_steps(folder: Path) -> str:
+    """Say how a pipeline of version 1 ended; return Azure's word for it."""
+    home = JournalHome(folder.name, folder.parent.parent.parent)
+    status = home.status()
+    error = (home.error() or {}).get("error") or {}
+    more = f": {printable(error['message'])}" if error.get("message") else ""
+    print(f"hdcore: pipeline of {home.experiment_name}: {status}{more}", file=sys.stderr)
+    return status
 
 
 def _tell_pipeline(state: PlanState) -> None:

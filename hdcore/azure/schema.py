@@ -92,7 +92,7 @@ RESERVED_VARIABLES = frozenset(
 SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 _IO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}")
 _DATA_TYPES = ("uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model")
-_MODES = ("ro_mount", "rw_mount", "download", "upload", "direct", "eval_mount", "eval_download")
+_MODES = ("mount", "ro_mount", "rw_mount", "download", "upload", "direct", "eval_mount", "eval_download")
 _MODULE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _POLICY_KEYS = {
     "bandit": ("slack_factor", "slack_amount"),

@@ -27,8 +27,19 @@ def local_paths() -> dict[str, str]:
 def given_path(what: str) -> str | None:
     """Return the local copy that the user gave of what has this name, or this path in the cloud."""
     given = local_paths()
-    last = what.rstrip("/").rpartition("/")[2]
+    last = _last_part(what)
     return next((given[key] for key in (what, last, last.partition(".")[0]) if key in given), None)
+
+
+def input_name(what: str) -> str:
+    """Return the name under which the user may give a local copy of a path in the cloud."""
+    return _last_part(what).partition(".")[0] or "NAME"
+
+
+def _last_part(what: str) -> str:
+    """Return the last part of a path that names something: of ``…/airline/*.parquet`` it is ``airline``."""
+    parts = [part for part in what.partition("?")[0].split("/") if part and not set("*[") & set(part)]
+    return parts[-1] if parts else what
 
 
 def engine_block() -> dict[str, Any]:

@@ -193,13 +193,48 @@ class RemoteCompute(ComputeTarget):
         return ProvisioningConfiguration(**settings)
 
 
+class BatchAiCompute(AmlCompute):
+    """What clusters were called in 2018; here this machine."""
+
+    type = "BatchAI"
+
+    @staticmethod
+    def provisioning_configuration(
+        vm_size: str = "",
+        vm_priority: str = "dedicated",
+        min_nodes: int = 0,
+        max_nodes: int | None = None,
+        cluster_min_nodes: int = 0,
+        cluster_max_nodes: int | None = None,
+        **more: Any,
+    ) -> ProvisioningConfiguration:
+        """Return a description that `ComputeTarget.create` takes."""
+        return AmlCompute.provisioning_configuration(
+            vm_size, vm_priority, cluster_min_nodes or min_nodes, cluster_max_nodes or max_nodes, **more
+        )
+
+
+class DsvmCompute(ComputeTarget):
+    """A virtual machine of Azure's; here this machine."""
+
+    type = "VirtualMachine"
+
+    @staticmethod
+    def provisioning_configuration(vm_size: str = "", **more: Any) -> ProvisioningConfiguration:
+        """Return a description that `ComputeTarget.create` takes."""
+        return ProvisioningConfiguration(vm_size=vm_size, **more)
+
+
 class ComputeTargets(dict[str, ComputeTarget]):
-    """The clusters of a workspace: every name is one."""
+    """The clusters of a workspace: every name is one. Programs of 2018 call it for a list."""
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__()
         self._workspace = workspace
         self["local"]
+
+    def __call__(self) -> list[ComputeTarget]:
+        return [*self.values()]
 
     def __missing__(self, name: str) -> ComputeTarget:
         made = self[name] = ComputeTarget(self._workspace, name)

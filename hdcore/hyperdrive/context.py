@@ -17,7 +17,7 @@ from typing import Any
 from hdcore.hyperdrive.consumption import INPUTS_VARIABLE, Inputs
 from hdcore.hyperdrive.exceptions import RunEnvironmentException
 from hdcore.hyperdrive.experiment import Experiment
-from hdcore.hyperdrive.homes import ABOUT_NAME, Home, as_logged
+from hdcore.hyperdrive.homes import ABOUT_NAME, ROOT_RUN_VARIABLE, Home, as_logged
 from hdcore.hyperdrive.metrics import MOST_TEXT
 from hdcore.hyperdrive.run import Run
 from hdcore.hyperdrive.workspace import Workspace
@@ -60,7 +60,8 @@ class LiveHome(Home):
         super().__init__(client.id or "", sweep_folder.parent.parent, folder)
         about = _read_json(sweep_folder / ABOUT_NAME)
         self.number = client.number or 0
-        self.parent_id = None if about.get("kind") == "run" else self.id.rpartition("_")[0]
+        is_single = about.get("kind") == "run"
+        self.parent_id = os.environ.get(ROOT_RUN_VARIABLE) if is_single else self.id.rpartition("_")[0]
         self.experiment_name = os.environ.get("AZUREML_ARM_PROJECT_NAME") or sweep_folder.name
         self._client = client
 
@@ -150,6 +151,8 @@ class _SubmittedRun(Run):
             return self  # a step, whose parent is the pipeline's run: that is this one
         if home.parent_id is None:
             return None
+        if home.parent_id == os.environ.get(ROOT_RUN_VARIABLE):
+            return super().parent  # a pipeline
         parent = _ParentHome(home.parent_id, home.root, home.folder.parent.parent)
         parent.experiment_name = home.experiment_name
         return Run(self.experiment, parent.id, _home=parent)

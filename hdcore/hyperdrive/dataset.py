@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -184,7 +185,8 @@ class Dataset(Served):
                 found += sorted(match for match in matches if os.path.isfile(match))
             else:
                 raise DatasetExecutionError(
-                    f"{path}: no such file or folder on this machine; copy the data there, or give a local path"
+                    f"{path}: no such file or folder on this machine; copy the data there, give a local path,"
+                    f" or hdcore azure --input {os.path.basename(path) or 'NAME'}=PATH"
                 )
         return found
 
@@ -405,24 +407,67 @@ def _paths(path: Any) -> tuple[list[str], Any]:
         pairs = [_paths(item) for item in path]
         return [one for paths, _ in pairs for one in paths], next((w for _, w in pairs if w is not None), None)
     if isinstance(path, tuple) and len(path) == 2 and hasattr(path[0], "locate"):
-        return [os.fspath(path[0].locate(path[1]))], path[0].workspace
+        return [_here_or_given(os.fspath(path[0].locate(path[1])), path[1])], path[0].workspace
     if hasattr(path, "_local_path"):
         datastore = getattr(path, "datastore", None)
-        return [path._local_path()], getattr(datastore, "workspace", None)
+        name = getattr(path, "path_on_datastore", None)
+        return [_here_or_given(path._local_path(), name)], getattr(datastore, "workspace", None)
     if isinstance(path, (str, os.PathLike)):
         text = os.fspath(path)
         if "://" in text and not text.startswith("file://"):
-            from hdcore.azure.settings import given_path
+            from hdcore.azure.settings import given_path, input_name
 
             given = given_path(text)
             if given is None:
-                name = text.rstrip("/").rpartition("/")[2].partition(".")[0] or "NAME"
                 raise DatasetValidationError(
-                    f"{text} is not on this machine; give a local copy, a path here or hdcore azure --input {name}=PATH"
+                    f"{text} is not on this machine; give a local copy, a path here or"
+                    f" hdcore azure --input {input_name(text)}=PATH"
                 )
             text = given
         return [os.path.abspath(os.path.expanduser(text.removeprefix("file://")))], None
     raise DatasetValidationError(f"a dataset of {path!r} cannot be made; give a path, or (datastore, path)")
+
+
+class Datasets(dict[str, Any]):
+    """The newest version of each registered dataset, and what the user gave under the name of one.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(Dataset.get_all(workspace))
+        self._workspace = workspace
+
+    def __missing__(self, name: str) -> Any:
+        return Dataset.get_by_name(self._workspace, name)
+
+    def __contains__(self, name: object) -> bool:
+        from hdcore.azure.settings import given_path
+
+        return super().__contains__(name) or (isinstance(name, str) and given_path(name) is not None)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a dataset; where there is none the default, and a word on what to do about it."""
+        if name in self:
+            return self[name]
+        if default is None:
+            print(
+                f"hdcore: note: no dataset {name!r} is registered here; give it with hdcore azure --input {name}=PATH",
+                file=sys.stderr,
+                flush=True,
+            )
+        return default
+
+
+def _here_or_given(path: str, name: str | None) -> str:
+    """Return a path in a datastore, or the local copy that the user gave of what is not in it."""
+    from hdcore.azure.settings import given_path
+
+    if not name or os.path.exists(path):
+        return path
+    return given_path(name) or path
 
 
 def _common_folder(files: Sequence[str]) -> str:

@@ -260,6 +260,16 @@ class DataPath(Served):
         return os.fspath(self.datastore.locate(self.path_on_datastore or ""))
 
 
+class DataPathComputeBinding(Served):
+    """How a `DataPath` reaches a step: here always as a local path."""
+
+    def __init__(
+        self, mode: str = "mount", path_on_compute: str | None = None, overwrite: bool = False, is_directory: Any = None
+    ) -> None:
+        self.mode = mode
+        self.path_on_compute = path_on_compute
+
+
 def list_datastores(workspace: Workspace) -> dict[str, Datastore]:
     """Return all datastores of a workspace by name."""
     folder = workspace._place / "datastores"

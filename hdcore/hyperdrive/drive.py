@@ -45,12 +45,17 @@ _PROGRAM = (
     "if os.fork(): os._exit(0)\n"
     "sys.path.append(sys.argv[1])\n"
     "from hdcore.hyperdrive.drive import main\n"
-    "sys.exit(main(sys.argv[2], int(sys.argv[3])))\n"
+    "sys.exit(main(sys.argv[2], *map(int, sys.argv[3:])))\n"
 )
 
 
-def start_driver(folder: Path) -> None:
+def start_driver(folder: Path, document: bytes | None = None) -> None:
     """Start the driver of a sweep, or of a pipeline; return when it drives, or when another one does.
+
+    Parameters
+    ----------
+    document : bytes, optional
+        The steps of a pipeline of `Experiment.submit`. They are handed over in memory and nowhere else.
 
     Raises
     ------
@@ -67,16 +72,18 @@ def start_driver(folder: Path) -> None:
     read, write = os.pipe()
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
     log = os.open(folder / _OWN_LOG, flags, 0o600)
+    handed = -1 if document is None else _in_memory(document)
+    numbers = [write] if document is None else [write, handed]
     try:
         began = os.fstat(log).st_size
         subprocess.run(
-            [sys.executable, "-P", "-c", _PROGRAM, os.fspath(_PACKAGE), os.fspath(folder), str(write)],
+            [sys.executable, "-P", "-c", _PROGRAM, os.fspath(_PACKAGE), os.fspath(folder), *map(str, numbers)],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            pass_fds=(write,),
+            pass_fds=numbers,
             start_new_session=True,
             check=False,
         )
@@ -85,7 +92,7 @@ def start_driver(folder: Path) -> None:
         with os.fdopen(read, "rb", closefd=False) as file:
             word = file.readline()
     finally:
-        for fd in (read, log, write):
+        for fd in (read, log, write, handed):
             if fd >= 0:
                 os.close(fd)
     driver = read_driver(folder)
@@ -99,15 +106,30 @@ def start_driver(folder: Path) -> None:
     )
 
 
+def _in_memory(document: bytes) -> int:
+    """Return a file descriptor to read a document from, which no folder has."""
+    fd = os.memfd_create("hdcore")
+    with os.fdopen(fd, "wb", closefd=False) as file:
+        file.write(document)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
 def _note_started(folder: Path) -> None:
     """Tell a program around this one, such as `hdcore azure`, which sweeps were started in it."""
     told = os.environ.get(STARTED_VARIABLE)
     if told:
-        with open(told, "a", encoding="utf-8") as file:
-            file.write(f"{folder}\n")
+        try:
+            fd = os.open(told, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        except OSError:
+            return  # the program has ended, and a pipeline of its goes on
+        try:
+            os.write(fd, f"{folder}\n".encode())
+        finally:
+            os.close(fd)
 
 
-def main(folder: str, ready: int) -> int:
+def main(folder: str, ready: int, handed: int | None = None) -> int:
     """Drive a sweep, or the steps of a pipeline, to the end; the driver's process."""
     from hdcore.pipeline.plan import PIPELINES_NAME
 
@@ -119,7 +141,9 @@ def main(folder: str, ready: int) -> int:
         os.close(ready)
 
     try:
-        if path.parent.name == PIPELINES_NAME:
+        if handed is not None:
+            _drive_steps(path, handed, begun)
+        elif path.parent.name == PIPELINES_NAME:
             _drive_pipeline(path, begun)
         else:
             _drive_sweep(path, begun)
@@ -168,6 +192,22 @@ def _drive_pipeline(path: Path, begun: Callable[[], None]) -> None:
                 say(str(error))
                 raise
             say("Finishing experiment: no runs left and nothing to schedule." if status.is_terminal else "stopped")
+
+
+def _drive_steps(path: Path, handed: int, begun: Callable[[], None]) -> None:
+    from hdcore.hyperdrive.pipeline_run import drive_pipeline
+    from hdcore.signals import StopSignals
+    from hdcore.store.lock import DriverLock
+
+    with os.fdopen(handed, "rb") as file:
+        document = file.read()
+    lock = DriverLock.acquire(path)
+    try:
+        begun()
+        with StopSignals() as stop:
+            drive_pipeline(path, document, lambda: stop.count > 0)
+    finally:
+        lock.release()
 
 
 def _drive_store(store: Store, executor: Executor, stop: StopSignals) -> RunStatus:

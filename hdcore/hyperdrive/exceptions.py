@@ -97,6 +97,10 @@ class WebserviceException(AzureMLException, OutOfScopeError):  # noqa: N818 - Az
     """Deployment, which has no local meaning."""
 
 
+class PublishException(ExperimentException, OutOfScopeError):  # noqa: N818 - as its siblings
+    """A pipeline that is to be published, which has no local meaning."""
+
+
 class ModelNotFoundException(AzureMLException):
     """No model of this name or version is registered."""
 

@@ -116,7 +116,7 @@ class Experiment(Served):
 
         homes: list[tuple[float, Any]] = []
         for sweep in all_sweeps(self.workspace._root):
-            if sweep.experiment_name == self.name:
+            if sweep.experiment_name == self.name and (include_children or sweep.parent_id is None):
                 with sweep.reader() as reader:
                     created = reader.sweep().created
                 homes.append((created, sweep.child(0) if sweep.is_single else sweep))

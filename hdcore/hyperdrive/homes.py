@@ -18,6 +18,12 @@ from hdcore.shelf import file_name
 ABOUT_NAME = "hyperdrive.json"
 """File in the folder of a sweep: what the API has to know beside the specification."""
 
+ROOT_RUN_VARIABLE = "AZUREML_ROOT_RUN_ID"
+"""Environment variable of a run that is, or is below, a step of a pipeline: the id of the pipeline's run."""
+
+_START_S = 60.0
+"""How long the driver of a pipeline may take to come up before its run counts as abandoned."""
+
 _TERMINAL = frozenset(("Completed", "Failed", "Canceled"))
 
 
@@ -33,7 +39,7 @@ class Home:
         Of the run; it may not exist yet.
     experiment_name : str
     type : str
-        Azure's word: ``hyperdrive``, ``azureml.scriptrun``, ``azureml.run``.
+        Azure's word: ``hyperdrive``, ``azureml.scriptrun``, ``azureml.PipelineRun``, ``azureml.run``.
     parent_id : str or None
     number : int
     """
@@ -108,6 +114,11 @@ class JournalHome(Home):
         self._began: float | None = begin.get("at")
         self._has_driver = bool(begin.get("driven"))
 
+    @property
+    def type(self) -> str:  # type: ignore[override]
+        """Azure's word: a pipeline, or a run that its program logs to."""
+        return "azureml.PipelineRun" if self._has_driver else "azureml.run"
+
     def status(self) -> str:
         if self._is_orphan():
             return "Failed"
@@ -117,13 +128,15 @@ class JournalHome(Home):
     def error(self) -> dict[str, Any] | None:
         found = super().error()
         if found is None and self._is_orphan():
-            return error_document("the program that ran its steps has ended before them; submit it again", None)
+            return error_document("the driver of its steps was killed; submit it again", None)
         return found
 
     def _is_orphan(self) -> bool:
         """Whether a program had to go on with the run, holding the lock of its folder, and is gone."""
         if not self._has_driver or self.journal.last("status") is not None:
             return False
+        if self.journal.last("driven") is None and time.time() - (self._began or 0) < _START_S:
+            return False  # its driver is about to take the lock
         from hdcore.store.lock import read_driver
 
         driver = read_driver(self.folder)
@@ -136,8 +149,16 @@ class JournalHome(Home):
 
     def cancel(self) -> bool:
         if self.status() not in _TERMINAL:
-            self.journal.add("status", value="Canceled")
+            if self._has_driver:
+                self.journal.add("cancel")  # the driver looks for it
+            else:
+                self.journal.add("status", value="Canceled")
         return True
+
+
+def is_pipeline_run(folder: Path) -> bool:
+    """Return whether a folder is that of a pipeline of `Experiment.submit`."""
+    return folder.parent.name == "runs" and folder.parent.parent.name == "azure"
 
 
 def as_logged(text: str) -> Any:

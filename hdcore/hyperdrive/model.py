@@ -29,6 +29,13 @@ class _Framework:
     MULTI = "Multi"
 
 
+class ResourceConfiguration(Served):
+    """What a model would be served on; kept so that it can be read."""
+
+    def __init__(self, cpu: float | None = None, memory_in_gb: float | None = None, gpu: int | None = None) -> None:
+        self.cpu, self.memory_in_gb, self.gpu = cpu, memory_in_gb, gpu
+
+
 class Model(Served):
     """A registered model.
 

@@ -1,8 +1,6 @@
 """Pipelines: steps that run one after the other, a sweep among them, and hand files on.
 
-The steps are submitted one by one by a thread of the process that submitted the pipeline; it ends with the last one,
-and the process waits for it. A step that runs survives that process like any run; later steps do not begin then, and
-the pipeline has failed: the thread holds the lock of the run's folder, which the kernel frees at any death.
+Here is what a program makes of them; `hdcore.hyperdrive.pipeline_run` is the pipeline under way.
 """
 
 from __future__ import annotations
@@ -10,33 +8,20 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-import threading
-import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hdcore.hyperdrive.drive import PIPELINE_LOG_NAME
-from hdcore.hyperdrive.exceptions import ExperimentException, HyperDriveConfigException, UserErrorException
+from hdcore.hyperdrive.exceptions import HyperDriveConfigException, PublishException, UserErrorException
 from hdcore.hyperdrive.experiment import Experiment
-from hdcore.hyperdrive.homes import JournalHome, begin_journal_run
-from hdcore.hyperdrive.journal import make_private_folder
-from hdcore.hyperdrive.run import TERMINAL, Run
 from hdcore.hyperdrive.script import Trial
 from hdcore.hyperdrive.steps import Step
-from hdcore.hyperdrive.stored import SweepHome
-from hdcore.hyperdrive.sweep_run import HyperDriveRun
 from hdcore.hyperdrive.unserved import Served
-from hdcore.store.lock import DriverLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hdcore.hyperdrive.pipeline_run import PipelineRun
     from hdcore.hyperdrive.workspace import Workspace
-
-
-_POLL_S = 0.05
 
 
 class PipelineParameter(Served):
@@ -179,7 +164,7 @@ class Pipeline(Served):
 
     def publish(self, *_: Any, **__: Any) -> Any:
         """Refuse: there are no endpoints."""
-        raise ExperimentException("Pipeline.publish: published pipelines have no local meaning; submit the pipeline")
+        raise PublishException("Pipeline.publish: published pipelines have no local meaning; submit the pipeline")
 
     def _check_searched(self, space: Mapping[str, Any]) -> None:
         names = {value.name for step in self.steps for value in step.arguments if isinstance(value, PipelineParameter)}
@@ -222,26 +207,15 @@ class Pipeline(Served):
         regenerate_outputs: bool = False,
         **_: Any,
     ) -> PipelineRun:
-        run_id = str(uuid.uuid4())
-        lock = DriverLock.acquire(make_private_folder(JournalHome(run_id, experiment.workspace._root).folder))
-        home = begin_journal_run(experiment.workspace._root, run_id, experiment.name, is_driven=True)
-        run = PipelineRun(experiment, home.id, _home=home)
-        run._steps = list(self.steps)
-        run.set_tags(tags or {})
-        for step in self.steps:
-            step._bind(home.folder / "data", dict(pipeline_parameters or {}))
-        worker = threading.Thread(target=run._work, args=(lock, continue_on_step_failure), name=f"pipeline {home.id}")
-        worker.start()
-        return run
+        from hdcore.hyperdrive.pipeline_run import start_pipeline
 
-
-_under_way: set[PipelineRun] = set()
-
-
-def stop_pipelines() -> None:
-    """Let no pipeline of this process begin a further step: the process is about to end."""
-    for run in list(_under_way):
-        run._stopped.set()
+        return start_pipeline(
+            experiment,
+            self.steps,
+            tags or {},
+            pipeline_parameters or {},
+            continue_on_step_failure=continue_on_step_failure,
+        )
 
 
 class StepSequence(Served):
@@ -251,136 +225,6 @@ class StepSequence(Served):
         self.steps = list(_flat(steps or []))
         for before, step in itertools.pairwise(self.steps):
             step.run_after(before)
-
-
-class PipelineRun(Run):
-    """A pipeline under way, or one that is over."""
-
-    _steps: list[Step]
-
-    def __init__(self, experiment: Experiment, run_id: str, *, _home: Any = None, **kwargs: Any) -> None:
-        super().__init__(experiment, run_id, _home=_home)
-        self._steps = []
-        self._canceled = threading.Event()
-        self._stopped = threading.Event()
-        self._current: Run | None = None
-
-    def _work(self, lock: DriverLock, continue_on_step_failure: bool) -> None:
-        failed: list[str] = []
-        _under_way.add(self)
-        try:
-            for number, step in enumerate(self._steps, 1):
-                if self._canceled.is_set() or self._stopped.is_set():
-                    break
-                self._say(f"step {number} of {len(self._steps)}, {step.name}")
-                self._current = run = step._start(self.experiment)
-                run.display_name = step.name
-                self._home.journal.add("child", id=run.id, step=step.name)
-                status = self._await(run)
-                self._say(f"step {step.name}: {status}, {run.id}")
-                if status != "Completed":
-                    failed.append(f"step {step.name!r} did not complete")
-                    if not continue_on_step_failure:
-                        break
-                    continue
-                step._finish(run)
-        except Exception as error:
-            failed.append(f"{type(error).__name__}: {error}")
-        finally:
-            if self._canceled.is_set():
-                self._end("Canceled")
-            elif self._stopped.is_set():
-                self.fail("the program was stopped between the steps; submit the pipeline again")
-            elif failed:
-                self.fail(failed[0])
-            else:
-                self._end("Completed")
-            lock.release()
-            _under_way.discard(self)
-
-    def _await(self, run: Run) -> str:
-        """Return how a step ended; ``stopped`` if its driver is gone and `hdcore resume` would go on with it."""
-        sweep = run._home if isinstance(run._home, SweepHome) else run._home.sweep  # type: ignore[attr-defined]
-        while True:
-            is_driven = sweep.is_driven()
-            status = run.get_status()
-            if status in TERMINAL:
-                return status
-            if not is_driven:
-                return f"stopped; go on with: hdcore resume {sweep.spec.name}"
-            time.sleep(_POLL_S)
-
-    def _say(self, line: str) -> None:
-        log = self._home.folder / "files" / PIPELINE_LOG_NAME
-        make_private_folder(log.parent)
-        with open(log, "a", encoding="utf-8") as file:
-            file.write(f"[{datetime.now(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}] {line}\n")
-
-    def cancel(self) -> bool:
-        """End the step that runs; begin no other."""
-        self._canceled.set()
-        if self._current is not None and self._current.get_status() not in TERMINAL:
-            self._current.cancel()
-        return True
-
-    def get_steps(self) -> Iterator[Run]:
-        """Yield the runs of the steps that have begun."""
-        for entry in self._home.journal.entries("child"):
-            yield self._step_run(entry)
-
-    def find_step_run(self, name: str) -> list[Run]:
-        """Return the runs of the step of a name."""
-        return [self._step_run(entry) for entry in self._home.journal.entries("child") if entry.get("step") == name]
-
-    def get_pipeline_output(self, pipeline_output_name: str) -> PipelineData:
-        """Return an output that was given a name for this."""
-        for step in self._steps:
-            for data in step.outputs:
-                if isinstance(data, PipelineData) and pipeline_output_name in (data.pipeline_output_name, data.name):
-                    return data
-        raise UserErrorException(f"the pipeline has no output {pipeline_output_name!r}")
-
-    def get_graph(self) -> Any:
-        return self._steps
-
-    def _step_run(self, entry: Mapping[str, Any]) -> Run:
-        from hdcore.hyperdrive.stored import StoredHome, SweepHome, find_home
-
-        home = find_home(self._home.root, str(entry.get("id")))
-        if isinstance(home, SweepHome):
-            return HyperDriveStepRun(self.experiment, home.id, _home=home)
-        assert isinstance(home, (StoredHome, JournalHome))
-        return StepRun(self.experiment, home.id, _home=home)
-
-
-class StepRun(Run):
-    """The run of a step."""
-
-    def get_outputs(self) -> Any:
-        """Refuse: outputs belong to the pipeline."""
-        raise UserErrorException("StepRun.get_outputs is not served; use PipelineRun.get_pipeline_output(name)")
-
-    get_output = get_output_data = get_outputs
-
-
-class HyperDriveStepRun(HyperDriveRun):
-    """The sweep of a step.
-
-    Parameters
-    ----------
-    step_run : Run, optional
-        From `PipelineRun.find_step_run`; else experiment and id.
-    """
-
-    def __init__(
-        self, experiment: Any = None, run_id: str | None = None, step_run: Run | None = None, *, _home: Any = None
-    ) -> None:
-        if step_run is None and isinstance(experiment, Run):
-            step_run = experiment
-        if step_run is not None:
-            super().__init__(step_run.experiment, step_run.id)
-        else:
-            super().__init__(experiment, run_id or "", _home=_home)
 
 
 def _flat(steps: Sequence[Any]) -> Iterator[Step]:

@@ -368,7 +368,7 @@ class Run(Artifacts, Logging):
         return self._home.cancel()
 
     def _end(self, status: str) -> None:
-        if self._home.type == "azureml.run" and self.get_status() not in TERMINAL:
+        if self._home.type in ("azureml.run", "azureml.PipelineRun") and self.get_status() not in TERMINAL:
             self._home.journal.add("status", value=status)
 
     def wait_for_completion(
@@ -436,6 +436,10 @@ def as_run(workspace: Workspace, home: Home, experiment: Experiment | None = Non
         from hdcore.hyperdrive.script_run import ScriptRun
 
         return ScriptRun(experiment, home.id, _home=home)
+    if home.type == "azureml.PipelineRun":
+        from hdcore.hyperdrive.pipeline_run import PipelineRun
+
+        return PipelineRun(experiment, home.id, _home=home)
     return Run(experiment, home.id, _home=home)
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hdcore.hyperdrive.datastore import DataPathComputeBinding
 from hdcore.hyperdrive.exceptions import UserErrorException
 from hdcore.hyperdrive.files import RunFiles
 from hdcore.hyperdrive.journal import make_private_folder
@@ -66,19 +67,26 @@ class Step(Served):
 
     def _resolved(self) -> tuple[Any, ...]:
         """Return the arguments with the values of parameters; folders of outputs are made."""
-        for data in self.outputs:
+        for data in self._folders():
             if hasattr(data, "training_output") and data.training_output is None:
                 make_private_folder(Path(data._local_path()))
-        return tuple(
-            self._values.get(value.name, value.default_value) if hasattr(value, "default_value") else value
-            for value in self.arguments
-        )
+        return tuple(self._value(value) for value in self.arguments)
+
+    def _folders(self) -> list[Any]:
+        """Return the outputs that a script writes into."""
+        return self.outputs
+
+    def _value(self, value: Any) -> Any:
+        """Return what an argument is: that of a parameter, which may come with a way of mounting it."""
+        if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], DataPathComputeBinding):
+            value = value[0]
+        return self._values.get(value.name, value.default_value) if hasattr(value, "default_value") else value
 
     def _trial(self) -> Trial | None:
         """Return what one run of the step is, its arguments as they were given; None of a sweep."""
         return None
 
-    def _start(self, experiment: Experiment) -> Run:
+    def _start(self, experiment: Experiment, parent_id: str | None = None) -> Run:
         raise NotImplementedError
 
     def _finish(self, run: Run) -> None:
@@ -127,10 +135,10 @@ class PythonScriptStep(Step):
         # Data of a pipeline that is no argument reaches no script.
         return replace(config._trial(), inputs=tuple(data for data in inputs if not hasattr(data, "training_output")))
 
-    def _start(self, experiment: Experiment) -> Run:
+    def _start(self, experiment: Experiment, parent_id: str | None = None) -> Run:
         from hdcore.hyperdrive.submit import submit_script
 
-        return submit_script(experiment, replace(self._trial(), arguments=self._resolved()))
+        return submit_script(experiment, replace(self._trial(), arguments=self._resolved()), parent_id=parent_id)
 
 
 class EstimatorStep(Step):
@@ -164,11 +172,12 @@ class EstimatorStep(Step):
         trial: Trial = self.estimator._trial()
         return replace(trial, arguments=(*trial.arguments, *self.arguments))
 
-    def _start(self, experiment: Experiment) -> Run:
+    def _start(self, experiment: Experiment, parent_id: str | None = None) -> Run:
         from hdcore.hyperdrive.submit import submit_script
 
         trial: Trial = self.estimator._trial()
-        return submit_script(experiment, replace(trial, arguments=(*trial.arguments, *self._resolved())))
+        trial = replace(trial, arguments=(*trial.arguments, *self._resolved()))
+        return submit_script(experiment, trial, parent_id=parent_id)
 
 
 class HyperDriveStep(Step):
@@ -189,14 +198,19 @@ class HyperDriveStep(Step):
     def __init__(
         self,
         name: str,
-        hyperdrive_config: Any,
+        hyperdrive_config: Any = None,
         estimator_entry_script_arguments: Any = None,
         inputs: Sequence[Any] | None = None,
         outputs: Sequence[Any] | None = None,
         metrics_output: Any = None,
         allow_reuse: bool = True,
         version: str | None = None,
+        *,
+        hyperdrive_run_config: Any = None,
     ) -> None:
+        hyperdrive_config = hyperdrive_config or hyperdrive_run_config  # its name of 2019
+        if hyperdrive_config is None:
+            raise UserErrorException("HyperDriveStep: hyperdrive_config is missing")
         if hyperdrive_config.pipeline is not None:
             raise UserErrorException("HyperDriveStep: its configuration is over a pipeline; give one over a script")
         more = [metrics_output] if metrics_output is not None else []
@@ -204,10 +218,13 @@ class HyperDriveStep(Step):
         self.hyperdrive_config = hyperdrive_config
         self.metrics_output = metrics_output
 
-    def _start(self, experiment: Experiment) -> Run:
+    def _folders(self) -> list[Any]:
+        return [data for data in self.outputs if data is not self.metrics_output]
+
+    def _start(self, experiment: Experiment, parent_id: str | None = None) -> Run:
         from hdcore.hyperdrive.submit import submit_sweep
 
-        return submit_sweep(experiment, self.hyperdrive_config, more_arguments=self._resolved())
+        return submit_sweep(experiment, self.hyperdrive_config, more_arguments=self._resolved(), parent_id=parent_id)
 
     def _finish(self, run: Run) -> None:
         best = run.get_best_run_by_primary_metric()  # type: ignore[attr-defined]

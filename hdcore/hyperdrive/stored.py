@@ -12,7 +12,7 @@ from hdcore.errors import InputError, StoreError
 from hdcore.hyperdrive.consumption import INPUTS_VARIABLE
 from hdcore.hyperdrive.details import run_definition, sweep_properties, sweep_tags
 from hdcore.hyperdrive.exceptions import UserErrorException
-from hdcore.hyperdrive.homes import ABOUT_NAME, Home, as_logged, error_document, journal_home
+from hdcore.hyperdrive.homes import ABOUT_NAME, ROOT_RUN_VARIABLE, Home, as_logged, error_document, journal_home
 from hdcore.store import Flag, StoreReader, list_sweeps, run_folder
 from hdcore.store.control import CONTROL_NAME
 from hdcore.sweep import cancel_stored
@@ -32,7 +32,7 @@ class StoredHome(Home):
         self.sweep = sweep
         self.number = number
         self.experiment_name = sweep.experiment_name
-        self.parent_id = None if sweep.is_single else sweep.id
+        self.parent_id = sweep.parent_id if sweep.is_single else sweep.id
 
     def stored(self) -> StoredRun | None:
         """Return the run's row; None while the driver has not come to it."""
@@ -113,6 +113,7 @@ class SweepHome(Home):
         self.spec: SweepSpec = sweep.spec
         self.about = _read_about(sweep_folder)
         self.experiment_name = sweep.spec.experiment_name or sweep.spec.name
+        self.parent_id = sweep.spec.environment.get(ROOT_RUN_VARIABLE)
 
     @property
     def is_single(self) -> bool:

@@ -26,7 +26,7 @@ from hdcore.hyperdrive.exceptions import (
     UserErrorException,
 )
 from hdcore.hyperdrive.experiment import Experiment
-from hdcore.hyperdrive.homes import ABOUT_NAME
+from hdcore.hyperdrive.homes import ABOUT_NAME, ROOT_RUN_VARIABLE
 from hdcore.hyperdrive.journal import write_private
 from hdcore.hyperdrive.limits import MOST_CONCURRENT, MOST_RUNS, is_strict
 from hdcore.hyperdrive.policies import NoTerminationPolicy
@@ -73,6 +73,7 @@ def submit_sweep(
     tags: Mapping[str, Any] | None = None,
     *,
     more_arguments: Sequence[Any] = (),
+    parent_id: str | None = None,
 ) -> Run:
     """Start a sweep.
 
@@ -80,6 +81,8 @@ def submit_sweep(
     ----------
     more_arguments : sequence
         Fixed arguments behind those of the configuration.
+    parent_id : str, optional
+        Of the pipeline that it is a step of.
     """
     from hdcore.hyperdrive.sweep_run import HyperDriveRun
     from hdcore.hyperdrive.warm_start import parent_names, resumed_names
@@ -97,7 +100,7 @@ def submit_sweep(
         what, steps = config._estimator or config._run_config, []
         trial = what._trial(sampling.parameter_space) if isinstance(what, Estimator) else what._trial()
         trial = replace(trial, arguments=(*trial.arguments, *more_arguments))
-    spec = _specification(workspace, experiment, trial, sampling.parameter_space, steps)
+    spec = _specification(workspace, experiment, trial, sampling.parameter_space, steps, parent_id)
     properties = sampling.properties or {}
     spec = msgspec.structs.replace(
         spec,
@@ -125,12 +128,14 @@ def submit_sweep(
     return HyperDriveRun(experiment, home.id, hyperdrive_config=config, _home=home)
 
 
-def submit_script(experiment: Experiment, trial: Trial, tags: Mapping[str, Any] | None = None) -> Run:
-    """Start one run of a script."""
+def submit_script(
+    experiment: Experiment, trial: Trial, tags: Mapping[str, Any] | None = None, *, parent_id: str | None = None
+) -> Run:
+    """Start one run of a script, `parent_id` that of the pipeline that it is a step of."""
     from hdcore.hyperdrive.script_run import ScriptRun
 
     workspace = experiment.workspace
-    spec = _specification(workspace, experiment, trial, {})
+    spec = _specification(workspace, experiment, trial, {}, parent_id=parent_id)
     spec = msgspec.structs.replace(
         spec, metric=NO_METRIC, limits=Limits(max_total_runs=1, run_timeout_s=trial.timeout_s), seed=0
     )
@@ -182,6 +187,7 @@ def _specification(
     trial: Trial,
     space: Mapping[str, Any],
     steps: Sequence[Trial] = (),
+    parent_id: str | None = None,
 ) -> SweepSpec:
     """Return the specification of everything but the search.
 
@@ -231,6 +237,8 @@ def _specification(
                 environment[f"AZUREML_DATAREFERENCE_{name}"] = item["path"]
     if steps:
         environment[STEPS_VARIABLE] = str(len(steps))
+    if parent_id is not None:
+        environment[ROOT_RUN_VARIABLE] = parent_id
     environment.update(
         AZUREML_ARM_SUBSCRIPTION=workspace.subscription_id,
         AZUREML_ARM_RESOURCEGROUP=workspace.resource_group,

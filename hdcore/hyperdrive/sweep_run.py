@@ -79,6 +79,9 @@ class HyperDriveRun(Run):
         include_resume_from_runs : bool
             Those of the sweeps that this one was started from too.
         """
+        from hdcore.hyperdrive.waiting import await_result
+
+        await_result(self._home.sweep_folder)
         goal = self._home.spec.goal
         homes = [self._home, *(self._parents() if include_resume_from_runs else ())]
         best: tuple[float, SweepHome, int] | None = None

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from hdcore.hyperdrive.drive import STARTED_VARIABLE
 from hdcore.hyperdrive.exceptions import (
     ActivityFailedException,
     ExperimentExecutionException,
@@ -15,6 +16,7 @@ from hdcore.hyperdrive.exceptions import (
 from hdcore.hyperdrive.homes import Home, JournalHome
 from hdcore.hyperdrive.run import TERMINAL, Run
 from hdcore.hyperdrive.stored import StoredHome, SweepHome
+from hdcore.store.lock import read_driver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +53,22 @@ def wait_for(run: Run, *, show_output: bool, raise_on_error: bool) -> Details:
         error = details.get("error") or {}
         raise ActivityFailedException(error.get("error", {}).get("message") or "the run has failed")
     return details
+
+
+def await_result(folder: Path) -> None:
+    """Wait for the end of a sweep whose result a program of `hdcore azure` asks for.
+
+    People wait between the cells of a notebook, or look at the widget, before they ask for the best run; a program
+    that runs through has nobody who does. Anywhere else, and in runs themselves, this returns at once.
+    """
+    if not os.environ.get(STARTED_VARIABLE) or os.environ.get("HDCORE_REPORT"):
+        return
+    is_told = False
+    while (driver := read_driver(folder)) is not None and driver.alive:
+        if not is_told:
+            is_told = True
+            print(f"hdcore: note: waiting for {folder.name}, whose result is asked for", file=sys.stderr, flush=True)
+        time.sleep(_SHORTEST_S)
 
 
 def _follow(run: Run, path: Path | None) -> None:

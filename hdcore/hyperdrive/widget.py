@@ -9,6 +9,7 @@ from typing import Any
 
 from hdcore.hyperdrive.exceptions import UserErrorException
 from hdcore.hyperdrive.run import Run
+from hdcore.hyperdrive.sweep_run import HyperDriveRun
 from hdcore.hyperdrive.unserved import Served
 
 _MOST_ROWS = 200
@@ -25,6 +26,8 @@ class RunDetails(Served):
     def __init__(self, run_instance: Run) -> None:
         if not isinstance(run_instance, Run):
             raise UserErrorException(f"RunDetails: {type(run_instance).__name__} is no run; give what submit returned")
+        if run_instance.type == "hyperdrive" and not isinstance(run_instance, HyperDriveRun):
+            run_instance = HyperDriveRun(run_instance.experiment, run_instance.id)  # a Run made of the sweep's id
         self._run = run_instance
 
     def show(self, render_lib: Any = None, widget_settings: Any = None) -> None:

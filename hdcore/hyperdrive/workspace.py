@@ -184,9 +184,9 @@ class Workspace(Served):
     @property
     def datasets(self) -> dict[str, Dataset]:
         """The newest version of each registered dataset."""
-        from hdcore.hyperdrive.dataset import Dataset
+        from hdcore.hyperdrive.dataset import Datasets
 
-        return Dataset.get_all(self)
+        return Datasets(self)
 
     @property
     def models(self) -> dict[str, Model]:

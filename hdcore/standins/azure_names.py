@@ -75,6 +75,9 @@ MODULES: dict[str, dict[str, str]] = {
         **_of("inputs", "Input Output"),
         **_of("entities", "MpiDistribution PyTorchDistribution RayDistribution TensorFlowDistribution"),
         **_of("entities", "AmlTokenConfiguration ManagedIdentityConfiguration UserIdentityConfiguration"),  # of old
+        "AmlToken": f"{_V2}.entities:AmlTokenConfiguration",  # before that
+        "ManagedIdentity": f"{_V2}.entities:ManagedIdentityConfiguration",
+        "UserIdentity": f"{_V2}.entities:UserIdentityConfiguration",
         **_of("load", "load_job load_component load_environment load_data load_model load_compute load_workspace"),
         **_not_served(
             _DEPLOY,

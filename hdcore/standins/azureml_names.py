@@ -31,11 +31,11 @@ _HYPERDRIVE_ERRORS = _of(
     "HyperDriveNotImplementedException HyperDriveRehydrateException"
 )
 _COMPUTES = {
-    **_of("ComputeTarget AmlCompute ComputeInstance RemoteCompute"),
+    **_of("ComputeTarget AmlCompute BatchAiCompute ComputeInstance DsvmCompute RemoteCompute"),
     **_not(
         _COMPUTE,
-        "AdlaCompute BatchCompute BatchAiCompute DataFactoryCompute DatabricksCompute HDInsightCompute "
-        "KubernetesCompute SynapseCompute KustoCompute DsvmCompute",
+        "AdlaCompute BatchCompute DataFactoryCompute DatabricksCompute HDInsightCompute "
+        "KubernetesCompute SynapseCompute KustoCompute",
     ),
     **_not(_DEPLOY, "AksCompute"),
 }
@@ -115,7 +115,7 @@ MODULES: dict[str, dict[str, str]] = {
     "azureml.core.dataset": _of("Dataset"),
     "azureml.core.datastore": _of("Datastore"),
     "azureml.core.environment": {
-        **_of("Environment CondaDependencies DockerSection PythonSection"),
+        **_of("Environment CondaDependencies DockerSection PythonSection DEFAULT_CPU_IMAGE DEFAULT_GPU_IMAGE"),
         **_not(_DEPLOY, "ImageBuildDetails DockerBuildContext DockerImagePlatform"),
     },
     "azureml.core.experiment": _of("Experiment"),
@@ -127,7 +127,7 @@ MODULES: dict[str, dict[str, str]] = {
     "azureml.core.model": {**_of("Model"), **_not(_DEPLOY, "InferenceConfig ModelPackage")},
     "azureml.core.private_endpoint": _not(_SERVICE, "PrivateEndPoint PrivateEndPointConfig"),
     "azureml.core.profile": _not(_DEPLOY, "ModelProfile"),
-    "azureml.core.resource_configuration": _not(_DEPLOY, "ResourceConfiguration"),
+    "azureml.core.resource_configuration": _of("ResourceConfiguration"),
     "azureml.core.run": {
         **_of("Run get_run"),
         "_OfflineRun": f"{_V1}.context:_OfflineRun",  # scripts ask for the class to know where they are
@@ -160,7 +160,7 @@ MODULES: dict[str, dict[str, str]] = {
         "AzureFileDatastore": f"{_V1}:Datastore",
     },
     "azureml.data.data_reference": _of("DataReference"),
-    "azureml.data.datapath": {**_of("DataPath"), **_not(_DATA, "DataPathComputeBinding")},
+    "azureml.data.datapath": _of("DataPath DataPathComputeBinding"),
     "azureml.data.dataset_consumption_config": _of("DatasetConsumptionConfig"),
     "azureml.data.dataset_error_handling": _of("DatasetValidationError DatasetExecutionError"),
     "azureml.data.dataset_factory": {
@@ -176,7 +176,11 @@ MODULES: dict[str, dict[str, str]] = {
     "azureml.data.tabular_dataset": _of("TabularDataset"),
     # ------------------------------------------------------------------ azureml.train
     "azureml.train": {},
-    "azureml.train.automl": _not(_AUTOML, "AutoMLConfig AutoMLImageConfig AutoMLRun"),
+    "azureml.automl": {},
+    "azureml.automl.core": _not(_AUTOML, "AutoMLConfig shared featurization forecasting_parameters"),
+    "azureml.automl.core.forecasting_parameters": _not(_AUTOML, "ForecastingParameters"),
+    "azureml.automl.core.featurization": _not(_AUTOML, "FeaturizationConfig"),
+    "azureml.train.automl": _not(_AUTOML, "AutoMLConfig AutoMLImageConfig AutoMLRun AutoMLVisionConfig constants"),
     "azureml.train.automl.run": _not(_AUTOML, "AutoMLRun"),
     "azureml.train.automl.runtime": _not(_AUTOML, "AutoMLStep"),
     "azureml.train.dnn": _of("Chainer PyTorch TensorFlow Mpi Gloo Nccl"),
@@ -201,10 +205,16 @@ MODULES: dict[str, dict[str, str]] = {
     "azureml.exceptions": _EXCEPTIONS,
     "azureml.pipeline": {},
     "azureml.pipeline.core": _PIPELINE,
+    "azureml.pipeline.core._restclients": {},
+    "azureml.pipeline.core._restclients.aeva": {},
+    "azureml.pipeline.core._restclients.aeva.models": {},
+    "azureml.pipeline.core._restclients.aeva.models.error_response": {
+        "ErrorResponseException": f"{_V1}:ServiceException"
+    },
     "azureml.pipeline.core.graph": _PIPELINE,
     "azureml.pipeline.core.pipeline": _of("Pipeline"),
     "azureml.pipeline.core.pipeline_output_dataset": _not(_STEP, "PipelineOutputFileDataset"),
-    "azureml.pipeline.core.run": _of("PipelineRun StepRun"),
+    "azureml.pipeline.core.run": _of("PipelineRun StepRun StepRunOutput PortDataReference"),
     "azureml.pipeline.core.schedule": _not(_DEPLOY, "Schedule ScheduleRecurrence"),
     "azureml.pipeline.steps": {
         **_of("HyperDriveStep HyperDriveStepRun PythonScriptStep EstimatorStep"),
@@ -278,7 +288,10 @@ _MORE: dict[str, dict[str, str]] = {
         ),
         f"{_V1}:AzureMLException",
     ),
-    "azureml.pipeline.core": _not(_STEP, "ModuleVersion PipelineDataset PortDataReference StepRunOutput"),
+    "azureml.pipeline.core": {
+        **_of("PortDataReference StepRunOutput"),
+        **_not(_STEP, "ModuleVersion PipelineDataset"),
+    },
     "azureml.pipeline.core.schedule": _not(_DEPLOY, "TimeZone"),
     "azureml.telemetry": _not(_SERVICE, "get_event_logger get_diagnostics_collection_info get_telemetry_log_handler"),
     "azureml.train.dnn": _not(_COMPUTE, "ParameterServer"),

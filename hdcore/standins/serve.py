@@ -62,7 +62,8 @@ class Standins:
                 raise AttributeError(name)
             else:
                 # not AttributeError, of which `from … import` would make a message that says less
-                raise ImportError(
+                raise _unserved(
+                    ImportError,
                     f"{full_name}.{name} is not served by hdcore's stand-ins; leave out what needs it "
                     f"(dir({full_name}) lists what there is)",
                     name=f"{full_name}.{name}",
@@ -88,12 +89,19 @@ class Unknown:
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
         if name.startswith(self.roots):
-            raise ModuleNotFoundError(
+            raise _unserved(
+                ModuleNotFoundError,
                 f"{name} is not served by hdcore's stand-ins for Azure's packages and is not installed; "
                 "what needs it has to be left out here",
                 name=name,
             )
         return None
+
+
+def _unserved(kind: type[ImportError], text: str, *, name: str) -> ImportError:
+    error = kind(text, name=name)
+    error.is_unserved = True  # type: ignore[attr-defined]  # its message says all, and no traceback has to be shown
+    return error
 
 
 def serve(root: str, modules: Mapping[str, Names], *, is_last: bool = False) -> Standins:

@@ -315,6 +315,7 @@ def test_a_run_knows_its_experiment_and_not_the_notebook(
     workspace: hd.Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    (tmp_path / "started").touch()
     monkeypatch.setenv("HDCORE_STARTED", str(tmp_path / "started"))
     estimator = hd.Estimator(write_script(Path("src"), SURROUNDINGS), entry_script="train.py", pip_packages=["torch"])
     run = hd.Experiment(workspace, "surroundings").submit(estimator)

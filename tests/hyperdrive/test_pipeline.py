@@ -13,7 +13,8 @@ import pytest
 from hyperdrive.support import write_script
 
 from hdcore import hyperdrive as hd
-from hdcore.hyperdrive.pipeline import stop_pipelines
+from hdcore.azure.v2 import drivers
+from hdcore.store.lock import read_driver
 
 PREPARE = """
     import os, sys
@@ -76,7 +77,11 @@ def test_a_sweep_hands_its_best_model_on(workspace: hd.Workspace) -> None:
     best = step.get_best_run_by_primary_metric()
     assert best is not None
     assert best.get_metrics() == {"score": 13.0}
-    saved = json.loads(Path(run.get_pipeline_output("all")._local_path()).read_text())
+    saved = json.loads(Path(run.get_pipeline_output("all").path_on_datastore).read_text())
+    assert set(step.get_outputs()) == {"model", "metrics"}
+    assert Path(step.get_output_data("model").path_on_datastore).read_text() == "3"
+    with pytest.raises(hd.UserErrorException, match="no output 'x'; there is 'model', 'metrics'"):
+        step.get_output("x")
     assert saved == step.get_metrics()
     assert Path(workspace.models["best"].path).read_text() == "3"
     assert [found.get_status() for found in run.get_steps()] == ["Completed"] * 3
@@ -123,18 +128,32 @@ ORPHAN = """
 """
 
 
-def test_a_pipeline_whose_program_was_killed_has_failed_and_its_step_goes_on(
-    workspace: hd.Workspace, tmp_path: Path
-) -> None:
-    write_script(
+def waiting_steps(tmp_path: Path) -> list[hd.PythonScriptStep]:
+    """Return two steps; the first waits for the file ``gate``."""
+    source = write_script(
         Path("src"),
         f"""
         import os, time
+        from azureml.core import Run
         open("outputs/begun", "w").close()
         while not os.path.exists({str(tmp_path / "gate")!r}):
             time.sleep(0.02)
+        parent = Run.get_context().parent
+        parent.log("told by", Run.get_context().id)
         """,
     )
+    steps = [hd.PythonScriptStep("train.py", name, source_directory=source) for name in ("first", "second")]
+    steps[1].run_after(steps[0])
+    return steps
+
+
+def until_the_first_runs(run: hd.Run) -> None:
+    while not any((step._home.folder / "outputs" / "begun").exists() for step in run.get_children()):
+        pass
+
+
+def test_a_pipeline_outlives_the_program_that_submitted_it(workspace: hd.Workspace, tmp_path: Path) -> None:
+    waiting_steps(tmp_path)
     program = write_script(Path("program"), ORPHAN) / "train.py"
     done = subprocess.run(
         [sys.executable, program, workspace._root],
@@ -146,35 +165,52 @@ def test_a_pipeline_whose_program_was_killed_has_failed_and_its_step_goes_on(
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     run = hd.Run.get(workspace, done.stdout.strip())
+    assert isinstance(run, hd.PipelineRun)
+    assert (run.type, run.get_status()) == ("azureml.PipelineRun", "Running")
+    (tmp_path / "gate").touch()
+    assert run.wait_for_completion()["status"] == "Completed"
+    steps = list(run.get_steps())
+    assert [(step.name, step.status, step.parent) for step in steps] == [
+        ("first", "Completed", run), ("second", "Completed", run),
+    ]  # fmt: skip
+    assert run.get_metrics() == {"told by": [step.id for step in steps]}
+    assert [found.id for found in hd.Experiment(workspace, "killed").get_runs()] == [run.id]
+
+
+def test_a_pipeline_whose_driver_was_killed_has_failed_and_its_step_goes_on(
+    workspace: hd.Workspace, tmp_path: Path
+) -> None:
+    run = hd.Pipeline(workspace, waiting_steps(tmp_path)).submit("killed")
+    until_the_first_runs(run)
+    driver = read_driver(run._home.folder)
+    assert driver is not None
+    assert driver.pid is not None
+    os.kill(driver.pid, signal.SIGKILL)
+    drivers.wait(run._home.folder)
     assert run.get_status() == "Failed"
-    assert "has ended before them; submit it again" in run.get_details()["error"]["error"]["message"]
+    assert run.get_details()["error"]["error"]["message"] == "the driver of its steps was killed; submit it again"
     (step,) = run.get_children()
     assert step.get_status() == "Running"
     (tmp_path / "gate").touch()
     assert step.wait_for_completion()["status"] == "Completed"
-    assert [found.status for found in hd.Experiment(workspace, "killed").get_runs()].count("Completed") == 1
 
 
-def test_a_program_that_is_about_to_end_begins_no_further_step(workspace: hd.Workspace, tmp_path: Path) -> None:
-    source = write_script(
-        Path("src"),
-        f"""
-        import os, time
-        open("outputs/begun", "w").close()
-        while not os.path.exists({str(tmp_path / "gate")!r}):
-            time.sleep(0.02)
-        """,
-    )
-    steps = [hd.PythonScriptStep("train.py", name, source_directory=source) for name in ("first", "second")]
-    steps[1].run_after(steps[0])
-    run = hd.Pipeline(workspace, steps).submit("stopped")
-    while not list(run.get_children()):
-        pass
-    stop_pipelines()
+def test_a_pipeline_that_is_stopped_begins_no_further_step(workspace: hd.Workspace, tmp_path: Path) -> None:
+    run = hd.Pipeline(workspace, waiting_steps(tmp_path)).submit("stopped")
+    until_the_first_runs(run)
+    drivers.stop(run._home.folder)
     (tmp_path / "gate").touch()
-    with pytest.raises(hd.ActivityFailedException, match="stopped between the steps; submit the pipeline again"):
+    with pytest.raises(hd.ActivityFailedException, match="stopped between its steps; submit it again"):
         run.wait_for_completion()
     assert [step.display_name for step in run.get_children()] == ["first"]
+
+
+def test_whoever_finds_a_pipeline_can_cancel_it(workspace: hd.Workspace, tmp_path: Path) -> None:
+    run = hd.Pipeline(workspace, waiting_steps(tmp_path)).submit("canceled")
+    until_the_first_runs(run)
+    assert hd.Run.get(workspace, run.id).cancel()
+    assert run.wait_for_completion()["status"] == "Canceled"
+    assert [(step.name, step.status) for step in run.get_steps()] == [("first", "Canceled")]
 
 
 CHAIN = """

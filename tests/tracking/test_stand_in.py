@@ -155,7 +155,7 @@ def test_a_script_that_raises_fails_its_run_and_a_second_run_inside_one_is_refus
             print(error)
         try:
             mlflow.start_run(run_id="other", nested=True)
-        except ValueError as error:
+        except mlflow.exceptions.MlflowException as error:
             print(error)
     """)
     failed, active, outside, unknown = said.splitlines()
@@ -170,11 +170,12 @@ def test_a_script_that_raises_fails_its_run_and_a_second_run_inside_one_is_refus
     ("statement", "name"),
     [
         ("import mlflow; mlflow.evaluate()", "mlflow.evaluate"),
-        ("from mlflow import search_runs", "search_runs"),
+        ("from mlflow import evaluate", "evaluate"),
+        ("from mlflow import search_runs; search_runs()", "mlflow.search_runs"),
         ("import mlflow.deployments", "mlflow.deployments"),
         ("import mlflow.entities.model_registry", "mlflow.entities"),
-        ("import mlflow.pytorch; mlflow.pytorch.log_model(1, 'm')", "mlflow.pytorch.log_model"),
-        ("import mlflow; mlflow.xgboost.save_model", "mlflow.xgboost.save_model"),
+        ("import mlflow.pytorch; mlflow.pytorch.MLflowModelCkptCallback()", "mlflow.pytorch.MLflow"),
+        ("import mlflow; mlflow.xgboost.get_default_conda_env", "mlflow.xgboost.get_default_conda_env"),
         ("import mlflow; mlflow.MlflowClient().search_runs()", "MlflowClient.search_runs"),
     ],
 )
@@ -299,13 +300,119 @@ def test_scikit_learn_models_are_saved_with_the_run(tmp_path: Path) -> None:
     found = sweep(tmp_path, script, python=python, variables={"PYTHONPATH": path})
     run = found.run(0)
     assert run["status"] == "Completed", found.errors(0)
-    assert files_in(found.folder(0) / "outputs") == ["model/model.pkl", "net/model.pkl"]
+    assert files_in(found.folder(0) / "outputs") == [
+        "model/MLmodel", "model/model.pkl", "net/MLmodel", "net/model.pkl",
+    ]  # fmt: skip
     assert [model["folder"] for model in run["mlflow"]["models"]] == ["outputs/model", "outputs/net"]
     assert run["mlflow"]["registered_models"] == {"iris": 1}
     shelved = Shelf(found.folder(0).parents[3]).get("iris")
     assert shelved is not None
     assert shelved.content == found.folder(0) / "outputs" / "net"
     assert json.loads((found.folder(0) / "mlflow-1.jsonl").read_text().splitlines()[0])["run"] == run["id"]
+
+
+def test_models_are_loaded_where_they_were_saved_and_by_mlflow_itself(trial: Trial, tmp_path: Path) -> None:
+    saved = tmp_path / "saved"
+    said = trial.python(
+        f"""
+        import sys
+        import mlflow
+        sys.path += {sys.path!r}
+        import numpy as np
+        from mlflow.models.signature import ModelSignature, infer_signature
+        from mlflow.types.schema import ColSpec, Schema
+        from sklearn.linear_model import LinearRegression
+
+        assert mlflow.__version__ == "0+hdcore"
+        x = np.arange(12.0).reshape(6, 2)
+        model = LinearRegression().fit(x, x @ [1, 2])
+        mlflow.sklearn.save_model(sk_model=model, path={str(saved)!r}, signature=infer_signature(x, model.predict(x)))
+        signature = ModelSignature(inputs=Schema([ColSpec("double", "a"), ColSpec("double", "b")]))
+        kept = mlflow.sklearn.log_model(model, artifact_path="net", signature=signature)
+        for uri in (kept.model_uri, {str(saved)!r}, mlflow.get_artifact_uri("net")):
+            assert np.allclose(mlflow.sklearn.load_model(uri).predict(x), x @ [1, 2])
+            assert np.allclose(mlflow.pyfunc.load_model(uri).predict(x), x @ [1, 2])
+        try:
+            mlflow.sklearn.save_model(model, {str(saved)!r})
+        except mlflow.exceptions.MlflowException as error:
+            print(error)
+        try:
+            mlflow.xgboost.load_model({str(saved)!r})
+        except mlflow.exceptions.MlflowException as error:
+            print(error)
+        """
+    )
+    assert [line.partition("saved ")[2] for line in said.splitlines()] == [
+        "exists and is not empty; give another path", "holds a model of sklearn, not of xgboost",
+    ]  # fmt: skip
+    import mlflow.sklearn
+
+    assert mlflow.sklearn.load_model(str(saved)).predict([[1.0, 1.0]]) == pytest.approx(3)
+    signature = mlflow.models.get_model_info(str(trial.folder / "outputs" / "net")).signature
+    assert signature.inputs.input_names() == ["a", "b"]
+    assert mlflow.models.get_model_info(str(saved)).signature.inputs.to_dict()[0]["tensor-spec"]["shape"] == (-1, 2)
+
+
+BOOSTING = """
+    import sys, types
+    from types import SimpleNamespace
+
+    def train(params, data, num_boost_round=100, valid_sets=None, valid_names=None, callbacks=None):
+        for step in range(num_boost_round):
+            found = [(name, "multi_logloss", params["rate"] / (step + 1), False) for name in valid_names]
+            for callback in sorted(callbacks or (), key=lambda one: one.order):
+                callback(SimpleNamespace(iteration=step, evaluation_result_list=found))
+        return SimpleNamespace(save_model=lambda path: open(path, "w").write("trees"))
+
+    lightgbm = sys.modules["lightgbm"] = types.ModuleType("lightgbm")
+    lightgbm.train = train
+    import mlflow
+
+    mlflow.autolog()
+    lightgbm.train({"rate": 0.5}, None, 2, valid_names=["train", "test"])
+    mlflow.autolog(disable=True)
+    lightgbm.train({"rate": 0.5}, None, 2, valid_names=["train", "test"])
+    mlflow.lightgbm.autolog(log_models=False)
+    lightgbm.train({"rate": 0.5}, None, 1, valid_names=["test"])
+"""
+
+
+def test_every_round_of_boosting_is_a_report(trial: Trial) -> None:
+    assert "mlflow.autolog logs what LightGBM trains" in trial.python(BOOSTING)
+    assert trial.reports() == [
+        ("train-multi_logloss", 0.5, 0), ("test-multi_logloss", 0.5, 0),
+        ("train-multi_logloss", 0.25, 1), ("test-multi_logloss", 0.25, 1),
+        ("test-multi_logloss", 0.5, None),
+    ]  # fmt: skip
+    assert trial.logged()["params"] == {"rate": "0.5", "num_boost_round": "1"}
+    assert files_in(trial.folder / "outputs") == ["model/MLmodel", "model/model.lgb"]
+
+
+def test_a_client_logs_in_batches_and_lists_what_is_kept(trial: Trial) -> None:
+    said = trial.python("""
+        import mlflow
+        from mlflow.entities import Metric, Param, RunTag
+
+        client = mlflow.MlflowClient()
+        run = mlflow.start_run()
+        client.log_batch(
+            run.info.run_id, metrics=[Metric("m", 0.5, 0, 3)], params=[Param("p", 1)], tags=[RunTag("t", "x")]
+        )
+        mlflow.log_table({"a": [1, 2], "b": ["x", "y"]}, "tables/t.json")
+        mlflow.log_text("hello", "notes/a.txt")
+        print([(one.path, one.is_dir) for one in client.list_artifacts(run.info.run_id)])
+        print(open(client.download_artifacts(run.info.run_id, "notes/a.txt")).read())
+        print(mlflow.artifacts.load_dict(f"runs:/{run.info.run_id}/tables/t.json"))
+        with mlflow.start_run(nested=True) as inner:
+            print(mlflow.get_parent_run(inner.info.run_id).info.run_id == run.info.run_id)
+    """)
+    listed, text, table, parent = said.splitlines()
+    assert ast.literal_eval(listed) == [("notes", True), ("tables", True)]
+    assert text == "hello"
+    assert ast.literal_eval(table) == {"columns": ["a", "b"], "data": [[1, "x"], [2, "y"]]}
+    assert parent == "True"
+    assert trial.reports() == [("m", 0.5, 3)]
+    assert (trial.logged()["params"], trial.logged()["tags"]) == ({"p": "1"}, {"t": "x"})
 
 
 FUNCTION = """

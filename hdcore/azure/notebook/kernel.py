@@ -13,7 +13,7 @@ from hdcore.azure.notebook.read import Cell
 from hdcore.azure.notebook.translate import cell_magic, installs
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-OUT_OF_SCOPE = ("OutOfScopeError", "DeploymentNameError", "WebserviceException")
+OUT_OF_SCOPE = ("OutOfScopeError", "DeploymentNameError", "WebserviceException", "PublishException")
 WRONG_INPUT = ("InputError", "SpaceError", "ValidationException", "HyperDriveConfigException", "UserErrorException")
 TOLD_IN_ONE_LINE = (*OUT_OF_SCOPE, *WRONG_INPUT, "NotServedError", "UnservedNameError")
 """Classes whose message is the whole story; a traceback would bury it."""

@@ -16,6 +16,7 @@ _CELL_MAGIC = re.compile(r"%%(?P<name>\w+)[ \t]*(?P<rest>[^\n]*)(?:\n(?P<body>.*
 _SPECIAL = re.compile(
     r"(?P<indent>\s*)(?:(?P<target>[A-Za-z_][\w.,\s\[\]'\"]*?)\s*=\s*)?(?P<mark>!!?|%|\?\??)(?P<text>.*)\Z", re.DOTALL
 )
+_BARE = re.compile(r"(?P<indent>\s*)(?P<text>(?:pip3?|conda|mamba|ls|cat|cp|mv|rm|mkdir|cd|pwd)(?:[ \t]+[^=\s].*)?)\Z")
 _HELP = re.compile(r"(?P<indent>\s*)(?P<text>[\w.\[\]'\"()%]+)\?\??\s*\Z")
 _INSTALL = re.compile(
     r"\s*[!%]\s*(?:sudo\s+)?(?:\S*python[\w.]*\s+-m\s+|\{sys\.executable\}\s+-m\s+|\$sys\.executable\s+-m\s+)?"
@@ -72,7 +73,7 @@ def _special_line(lines: list[str], at: int) -> int | None:
     at = min(at, len(lines) - 1)
     looked_at: list[int] = [at, *range(at)]
     for index in looked_at:
-        if _SPECIAL.match(lines[index]) or _HELP.match(lines[index]):
+        if _SPECIAL.match(lines[index]) or _HELP.match(lines[index]) or _BARE.match(lines[index]):
             return index
     return None
 
@@ -84,6 +85,10 @@ def _translate(lines: list[str], at: int) -> None:
         line = line[:-1] + " " + lines[last].strip()
     match = _SPECIAL.match(line)
     if match is None:
+        bare = _BARE.match(line)  # IPython takes `pip install x` for `%pip install x`
+        if bare is not None:
+            lines[at] = f"{bare['indent']}{LINE_CALL}({bare['text']!r})"
+            return
         helped = _HELP.match(line)
         assert helped is not None
         lines[at] = f"{helped['indent']}{LINE_CALL}({'?' + helped['text']!r})"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hdcore import shelf
+from hdcore.azure.settings import given_path
 from hdcore.azure.v2.entities import Asset, Data, Environment, Model
 from hdcore.azure.v2.exceptions import ResourceNotFoundError, ValidationException
 
@@ -66,10 +67,15 @@ class Shelf:
             versions = self._versions(name)
             version = versions[-1] if versions else None
         path = self._folder / str(name) / f"{version}.json"
+        given = given_path(str(name)) if self._kind == "data" and version not in self._versions(name) else None
+        if given is not None:
+            kind = "uri_folder" if os.path.isdir(given) else "uri_file"
+            return self._made({"name": str(name), "version": str(version or 1), "path": given, "type": kind})
         if version is None or not _NAME.fullmatch(str(name)) or not path.is_file():
             what = f"{name}:{version}" if version is not None else str(name)
             known = ", ".join(sorted(self._names())[:8]) or "none"
-            raise ResourceNotFoundError(f"{self._kind}: {what} is not registered here; registered are: {known}")
+            how = f"; or give it with hdcore azure --input {name}=PATH" if self._kind == "data" else ""
+            raise ResourceNotFoundError(f"{self._kind}: {what} is not registered here; registered are: {known}{how}")
         return self._made(json.loads(path.read_text(encoding="utf-8")))
 
     def all(self, name: str | None = None) -> Iterator[Any]:

@@ -31,6 +31,7 @@ from hdcore.document import best_run, present_status
 from hdcore.errors import InputError
 from hdcore.hyperdrive.drive import LOG_NAME, PIPELINE_LOG_NAME
 from hdcore.hyperdrive.unserved import Served
+from hdcore.hyperdrive.waiting import await_result
 from hdcore.pipeline import cancel_plan
 from hdcore.store import StoreReader, list_sweeps
 from hdcore.sweep import cancel_stored
@@ -252,6 +253,8 @@ class JobOperations(Served):
             If the job has not ended, or has no such output.
         """
         pipeline = find_pipeline(self._root, name)
+        if pipeline is None:
+            await_result(self._find(name)[0])
         job = self.get(name)
         if job.status not in ("Completed", "Failed", "Canceled"):
             raise JobException(f"job {name} is {job.status}; download is possible when it has ended")
@@ -273,7 +276,8 @@ class JobOperations(Served):
         outputs = run_folder(folder, number) / "outputs"
         named = list(spec.outputs) if all else [output_name] if output_name else []
         for output in named:
-            if output in spec.outputs:
+            if output in spec.outputs or (output not in _ARTIFACTS and (outputs / output).exists()):
+                # also a folder that was not declared, as that of a model that MLflow has logged
                 _copy(outputs / output, target / "named-outputs" / output)
             elif output not in _ARTIFACTS:
                 known = ", ".join([*spec.outputs, "default"])
@@ -391,8 +395,15 @@ def _labelled(job: Any, sweep: StoredSweep, folder: Path, *, driven: bool) -> An
     job.studio_url = folder.as_uri()
     job.services = {"Studio": JobService(endpoint=job.studio_url, type="Studio")}
     if sweep.status is RunStatus.FAILED:
-        job.properties.setdefault("error", sweep.reason)
+        job.properties.setdefault("error", _first_failure(folder) or sweep.reason)
     return job
+
+
+def _first_failure(folder: Path) -> str | None:
+    """Return why a run of a sweep failed in which none completed."""
+    with StoreReader.open(folder) as reader:
+        failed = next((run for run in reader.runs() if run.status is RunStatus.FAILED), None)
+    return None if failed is None or failed.reason is None else f"run {failed.number}: {failed.reason}"
 
 
 def _copy_text(path: Path, at: int) -> int:

@@ -15,7 +15,7 @@ from sklearn import metrics
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
 
 from hdcore.tracking.trial import warn
-from mlflow import _calls
+from mlflow import _calls, _models
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,7 +88,7 @@ def _log(estimator: Any, x: Any, y: Any = None, sample_weight: Any = None, **mor
         found["best_cv_score"] = estimator.best_score_
     _calls.log_metrics({name: float(value) for name, value in found.items()}, run_id=run_id)
     if _switch["log_models"] and hasattr(estimator, "predict"):
-        _calls.log_sklearn_model(estimator, "model", run_id=run_id)
+        _models.log("sklearn", estimator, "model", run_id=run_id)
 
 
 def _scores(estimator: Any, x: Any, y: Any, weight: Any) -> dict[str, float]:

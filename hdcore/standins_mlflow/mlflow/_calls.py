@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -18,6 +19,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _told: set[str] = set()
+
+
+class MlflowException(Exception):  # noqa: N818 - MLflow's name
+    """What MLflow raises."""
+
+    error_code = "INTERNAL_ERROR"
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+
+class RestException(MlflowException):
+    """What a server of MLflow answers."""
+
+
 _trial: Trial | None = None
 _local = threading.local()
 
@@ -96,7 +113,7 @@ def start_run(
     """Start the trial's run, or one nested in the active run."""
     stack, here = _stack(), trial()
     if stack and not nested:
-        raise Exception(
+        raise MlflowException(
             f"run {stack[-1]._run_id} is active; end it with mlflow.end_run(), or start one in it with nested=True"
         )
     if log_system_metrics:
@@ -147,7 +164,7 @@ def _known(run_id: str) -> None:
     try:
         trial().logged_run(run_id)
     except KeyError:
-        raise ValueError(f"the trial {trial().id} has no run {run_id!r}") from None
+        raise MlflowException(f"the trial {trial().id} has no run {run_id!r}") from None
 
 
 def _current(run_id: str | None) -> str:
@@ -261,28 +278,52 @@ def log_figure(
         figure.write_image(path, **(save_kwargs or {}))
 
 
-def log_sklearn_model(
-    sk_model: Any,
-    artifact_path: str | None = None,
-    *unused: Any,
-    name: str | None = None,
-    run_id: str | None = None,
-    **more: Any,
-) -> Any:
-    """Save a scikit-learn model as ``outputs/NAME/model.pkl``."""
-    import joblib
+def log_image(
+    image: Any, artifact_file: str | None = None, key: str | None = None, step: int | None = None, **more: Any
+) -> None:
+    """Save an image, of Pillow or an array, into the run's outputs."""
+    name = artifact_file or f"images/{key}{'' if step is None else f'_{step}'}.png"
+    path = _file(name, None)
+    if hasattr(image, "save"):
+        image.save(path)
+        return
+    from matplotlib import pyplot  # type: ignore[import-not-found,unused-ignore]
 
-    called = name or artifact_path or "model"
-    run_id = _current(run_id)
-    joblib.dump(sk_model, _file(f"{called}/model.pkl", run_id))
-    folder = trial().relative(os.path.join(trial().artifacts_of(run_id), called))
-    info = {"name": called, "folder": folder, "run": run_id, "status": "READY"}
-    trial().write(model=f"{run_id}-{called}", info=info)
-    registered = more.get("registered_model_name")
-    if registered:
-        version = trial().shelve(registered, os.path.join(trial().folder, folder), run_id)
-        trial().write(registered=registered, version=version or 1, info={"run": run_id, "source": folder})
-    return SimpleNamespace(model_uri=f"runs:/{run_id}/{called}", run_id=run_id, artifact_path=called)
+    pyplot.imsave(path, image)
+
+
+def log_table(data: Any, artifact_file: str, run_id: str | None = None) -> None:
+    """Write a table, a dictionary of columns or of pandas, into the run's outputs as JSON."""
+    columns = {name: list(data[name]) for name in (data.columns if hasattr(data, "columns") else data)}
+    rows = [list(row) for row in zip(*columns.values(), strict=True)]
+    log_text(json.dumps({"columns": [*columns], "data": rows}, default=str), artifact_file, run_id)
+
+
+def list_artifacts(folder: str | None, run_id: str | None, path: str) -> list[Any]:
+    """Return the artifacts in a folder."""
+    top = folder or _place("", run_id)
+    at = os.path.join(top, path)
+    found = []
+    for name in sorted(os.listdir(at)) if os.path.isdir(at) else ():
+        inner = os.path.join(at, name)
+        is_dir = os.path.isdir(inner)
+        size = None if is_dir else os.path.getsize(inner)
+        found.append(SimpleNamespace(path=os.path.relpath(inner, top), is_dir=is_dir, file_size=size))
+    return found
+
+
+def register_model(model_uri: str, name: str, **more: Any) -> Any:
+    """Register a model of the trial; return its version."""
+    from mlflow import _models
+
+    run_id = model_uri.removeprefix("runs:/").partition("/")[0] if model_uri.startswith("runs:/") else trial().id
+    version = _models.register(name, _models.local_folder(model_uri), run_id)
+    return SimpleNamespace(name=name, version=str(version), source=model_uri, run_id=run_id, status="READY")
+
+
+def log_input(dataset: Any = None, context: str | None = None, tags: Any = None, **more: Any) -> None:
+    """Say that data sets are not kept."""
+    _tell("mlflow.log_input keeps nothing: mlflow is not installed in the interpreter of the trials")
 
 
 def _place(path: str, run_id: str | None) -> str:
@@ -305,13 +346,20 @@ def _file(path: str, run_id: str | None) -> str:
 
 def autolog(*unused: Any, flavour: str = "mlflow", disable: bool = False, log_models: bool = True, **more: Any) -> None:
     """Log what scikit-learn's ``fit`` tells; say that nothing else is logged by itself."""
-    is_served = flavour in ("mlflow", "mlflow.sklearn") and importlib.util.find_spec("sklearn") is not None
-    if is_served:
+    served = []
+    if flavour in ("mlflow", "mlflow.sklearn") and importlib.util.find_spec("sklearn") is not None:
         from mlflow import _autolog
 
         _autolog.switch(on=not disable, log_models=log_models)
-    if not disable and flavour != "mlflow.sklearn":
-        what = "logs scikit-learn's fit only" if is_served else "does nothing"
+        served.append("scikit-learn")
+    for library, called in (("lightgbm", "LightGBM"), ("xgboost", "XGBoost")):
+        if library in sys.modules and flavour in ("mlflow", f"mlflow.{library}"):
+            from mlflow import _boosting
+
+            _boosting.switch(library, on=not disable, log_models=log_models)
+            served.append(called)
+    if not disable and (flavour == "mlflow" or not served):
+        what = f"logs what {' and '.join(served)} train{'s' * (len(served) == 1)}" if served else "does nothing"
         _tell(f"{flavour}.autolog {what}: mlflow is not installed in the interpreter of the trials")
 
 
@@ -343,6 +391,21 @@ def _experiment(name: str | None) -> SimpleNamespace:
     )  # fmt: skip
 
 
+def get_parent_run(run_id: str) -> ActiveRun | None:
+    """Return the run that a nested run is in."""
+    _known(run_id)
+    parent = trial().logged_run(run_id).info.get("parent")
+    return None if parent is None else ActiveRun(str(parent))
+
+
+def search_runs(experiment_ids: Any = None, filter_string: str = "", *unused: Any, **more: Any) -> Any:
+    """Refuse: a trial knows itself alone."""
+    raise MlflowException(
+        "mlflow.search_runs: mlflow is not installed in the interpreter of the trials, and its stand-in knows this "
+        "trial alone; install mlflow or mlflow-skinny"
+    )
+
+
 def get_tracking_uri() -> str:
     """Return the URI that means the sweep."""
     return URI
@@ -369,6 +432,49 @@ class MlflowClient:
     def get_run(self, run_id: str) -> ActiveRun:
         """Return a run."""
         return get_run(run_id)
+
+    def get_experiment(self, experiment_id: str) -> Any:
+        """Return the sweep."""
+        return _experiment(None)
+
+    def get_experiment_by_name(self, name: str) -> Any:
+        """Return the sweep under the name that the script gives it."""
+        return _experiment(name)
+
+    def create_experiment(self, name: str, *unused: Any, **more: Any) -> str:
+        """Return the sweep's id."""
+        return trial().sweep_id
+
+    def log_batch(
+        self, run_id: str, metrics: Any = (), params: Any = (), tags: Any = (), synchronous: bool | None = None
+    ) -> None:
+        """Report metrics, and keep parameters and tags."""
+        for metric in metrics:
+            log_metrics({metric.key: metric.value}, metric.step, run_id=run_id)
+        if params:
+            log_params({param.key: param.value for param in params}, run_id=run_id)
+        for tag in tags:
+            self.set_tag(run_id, tag.key, tag.value)
+
+    def log_figure(self, run_id: str, figure: Any, artifact_file: str, **more: Any) -> None:
+        """Save a figure into the run's outputs."""
+        log_figure(figure, artifact_file, run_id=run_id, **more)
+
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Take a tag away."""
+        _known(run_id)
+        trial().write(run=run_id, tags={key: None})
+
+    def list_artifacts(self, run_id: str, path: str | None = None) -> list[Any]:
+        """Return the artifacts in a folder."""
+        return list_artifacts(None, run_id, path or "")
+
+    def download_artifacts(self, run_id: str, path: str, dst_path: str | None = None) -> str:
+        """Return the local path of an artifact; with `dst_path` that of a copy."""
+        from mlflow import artifacts
+
+        found: str = artifacts.download_artifacts(run_id=run_id, artifact_path=path, dst_path=dst_path)
+        return found
 
     def log_metric(self, run_id: str, key: str, value: float, timestamp: int | None = None, step: int | None = None,
                    **more: Any) -> None:  # fmt: skip

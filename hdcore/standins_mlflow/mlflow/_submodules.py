@@ -17,7 +17,7 @@ FLAVOURS = frozenset(
         *("spacy", "spark", "statsmodels", "tensorflow", "transformers", "xgboost"),
     )
 )
-SERVED = FLAVOURS | {"models", "tracking", "utils"}
+SERVED = FLAVOURS | {"artifacts", "entities", "exceptions", "models", "tracking", "types", "utils"}
 
 
 def refusal(name: str) -> str:
@@ -34,10 +34,9 @@ class _Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        parent, _, last = name.partition(".")
-        if parent != "mlflow" or not last:
+        if not name.startswith("mlflow."):
             return None
-        if last in FLAVOURS:
+        if name.removeprefix("mlflow.") in FLAVOURS:
             return ModuleSpec(name, self)  # type: ignore[arg-type]
         raise ModuleNotFoundError(refusal(name), name=name)
 
@@ -45,11 +44,14 @@ class _Finder:
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        from mlflow import _calls
+        from mlflow import _calls, _models
 
-        module.autolog = functools.partial(_calls.autolog, flavour=module.__name__)  # type: ignore[attr-defined]
-        if module.__name__ == "mlflow.sklearn":
-            module.log_model = _calls.log_sklearn_model  # type: ignore[attr-defined]
+        flavour = module.__name__.rpartition(".")[2]
+        module.__dict__.update(
+            autolog=functools.partial(_calls.autolog, flavour=module.__name__), **_models.functions(flavour)
+        )
+        if flavour == "pyfunc":
+            module.__dict__.update(PythonModel=_models.PythonModel, PyFuncModel=_models.PyFuncModel)
 
         def missing(name: str) -> Any:
             if name.startswith("__"):

@@ -1,14 +1,11 @@
-"""``infer_signature``, which scripts call for `log_model`. The stand-in's models have no signature."""
+"""``mlflow.models``: signatures, which scripts give to `log_model`."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from mlflow._submodules import refusal
+from mlflow.models.signature import ModelSignature, infer_signature
 
-
-def infer_signature(*arguments: Any, **more: Any) -> None:
-    """Return None: no signature."""
+__all__ = ["ModelSignature", "infer_signature"]
 
 
 def __getattr__(name: str) -> object:
