@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,8 +93,9 @@ def replay_command(
     comparison = compare(policies, records, orders=orders, seed=seed)
     if as_json:
         from hdcore.document import to_json_text
+        from hdcore.views.comparison import document
 
-        write(to_json_text(_document(comparison)))
+        write(to_json_text(document(comparison, ran)))
         return
     chosen = comparison.effects
     if not show_all and (suggest is not None or not words):
@@ -136,7 +136,7 @@ def _taking_turns(record: Record, workers: int) -> Record:
 
 
 def _show(comparison: Comparison, chosen: list[Effect], ran: Policy | None) -> None:
-    from hdcore.views.comparison import sentence, table, title
+    from hdcore.views.comparison import notes, sentence, table, title
 
     write(title(comparison))
     for line in table(comparison, chosen, ran, shutil.get_terminal_size().columns if is_terminal() else _WIDTH):
@@ -144,65 +144,6 @@ def _show(comparison: Comparison, chosen: list[Effect], ran: Policy | None) -> N
     left = len(comparison.effects) - len(chosen)
     if left:
         write(f"{plural(left, 'other setting')} saved less or lost more; --all shows them")
-    cut = sum(int((record.cut > 0).sum()) for record in comparison.records if record.cut is not None)
-    if cut:
-        write(f"{plural(cut, 'run')} were stopped early in fact: what is behind that is not known ('unseen')")
-    for effect in comparison.effects:
-        if ran is not None and effect.policy == ran and comparison.records[0].events is not None:
-            write(_repeated(effect, comparison.records[0]))
+    for line in notes(comparison, ran):
+        write(line)
     write(sentence(comparison))
-
-
-def _repeated(effect: Effect, record: Record) -> str:
-    """Say whether the policy that ran does the same again."""
-    assert record.cut is not None
-    cut = record.cut[: len(record.curves) - record.earlier]
-    same = int(((cut == effect.stopped_at[0]) & (cut > 0)).sum())
-    if (cut == effect.stopped_at[0]).all():
-        return f"the policy that ran (r), replayed, stops the same {plural(same, 'run')} at the same intervals"
-    return (
-        f"the policy that ran (r), replayed, stops {plural(int((effect.stopped_at[0] > 0).sum()), 'run')},"
-        f" {same} of them as in fact: runs were started again, or their order is not recorded"
-    )
-
-
-def _document(comparison: Comparison) -> dict[str, Any]:
-    from hdcore.views.comparison import name_of, sentence
-
-    def number(value: float | None) -> float | None:
-        return None if value is None or not math.isfinite(value) else value
-
-    return {
-        "sweeps": [
-            {
-                "name": record.name,
-                "runs": len(record.curves) - record.earlier,
-                "intervals": record.curves.shape[1],
-                "workers": record.workers,
-                "as_recorded": record.events is not None,
-            }
-            for record in comparison.records
-        ],
-        "recommended": None if comparison.recommended is None else name_of(comparison.recommended),
-        "sentence": sentence(comparison),
-        "settings": [
-            {
-                "policy": name_of(effect),
-                "saved": effect.saved,
-                "saved_s": number(effect.saved_s),
-                "best_kept": effect.kept == len(comparison.records),
-                "sweeps_kept": effect.kept,
-                "gap": number(effect.gap),
-                "rank_correlation": number(effect.correlation),
-                "unseen": effect.unseen,
-                "orders": effect.orders,
-                "saved_low": number(effect.saved_low),
-                "saved_high": number(effect.saved_high),
-                "kept_share": number(effect.kept_share),
-                "mean_gap": number(effect.mean_gap),
-                "on_front": effect.on_front,
-                "stopped_at": [stops.tolist() for stops in effect.stopped_at],
-            }
-            for effect in comparison.effects
-        ],
-    }

@@ -19,8 +19,8 @@ _STYLE = re.compile(r'<link rel="stylesheet" href="static/([\w./-]+)">')
 _PRELOAD = re.compile(r' *<link rel="modulepreload"[^>]*>\n')
 _ICON = re.compile(r'(<link rel="icon" href=")static/([\w./-]+)(">)')
 _SCRIPT = re.compile(r'<script src="static/([\w./-]+)"([^>]*)></script>')
-_HIDDEN = "button.danger { display: none; }"
-"""Nothing can be canceled from a file."""
+_HIDDEN = "button.danger, .replay { display: none; }"
+"""Nothing can be canceled from a file, and nothing is computed for it."""
 
 
 def make_page(name: str, snapshot: bytes | None, *, fallback: str = "") -> str:

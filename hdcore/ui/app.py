@@ -18,6 +18,7 @@ from hdcore.explain import explain
 from hdcore.store import StoreReader, run_folder
 from hdcore.ui import events, files, queries
 from hdcore.ui.assets import asset_routes
+from hdcore.ui.replays import Replays
 
 _IMAGES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp"}
 _TEXTS = (".log", ".txt", ".json", ".jsonl", ".csv", ".tsv", ".yml", ".yaml", ".md", ".toml", ".py")
@@ -32,14 +33,19 @@ def make_app(root: Path) -> Starlette:
         Route("/api/sweeps/{name}/curves", _answer(root, _curves), methods=["GET"]),
         Route("/api/sweeps/{name}/importance", _answer(root, _importance), methods=["GET"]),
         Route("/api/sweeps/{name}/events", _events(root), methods=["GET"]),
-        Route("/api/sweeps/{name}/cancel", _cancel(root), methods=["POST"]),
+        Route("/api/sweeps/{name}/cancel", _change(root, _cancel), methods=["POST"]),
+        Route("/api/sweeps/{name}/replay", _answer(root, _replay), methods=["GET"]),
+        Route("/api/sweeps/{name}/replay", _change(root, _ask_replay), methods=["POST"]),
+        Route("/api/sweeps/{name}/replay/stop", _change(root, _stop_replay), methods=["POST"]),
         Route("/api/sweeps/{name}/runs/{number:int}", _answer(root, _run), methods=["GET"]),
         Route("/api/sweeps/{name}/runs/{number:int}/metrics", _answer(root, _metrics), methods=["GET"]),
         Route("/api/sweeps/{name}/runs/{number:int}/explain", _answer(root, _explain), methods=["GET"]),
         Route("/api/sweeps/{name}/runs/{number:int}/files/{file:path}", _answer(root, _file), methods=["GET"]),
-        Route("/api/sweeps/{name}/runs/{number:int}/cancel", _cancel(root), methods=["POST"]),
+        Route("/api/sweeps/{name}/runs/{number:int}/cancel", _change(root, _cancel), methods=["POST"]),
     ]
-    return Starlette(routes=routes)
+    app = Starlette(routes=routes)
+    app.state.replays = Replays()  # whoever serves the application closes it
+    return app
 
 
 def _answer(root: Path, work: Callable[[Path, Request], Response]) -> Callable[[Request], Response]:
@@ -125,11 +131,16 @@ def _events(root: Path) -> Callable[[Request], Any]:
     return endpoint
 
 
-def _cancel(root: Path) -> Callable[[Request], Any]:
+def _replay(root: Path, request: Request) -> Response:
+    replays: Replays = request.app.state.replays
+    return _json(replays.tell(queries.folder_of(root, request.path_params["name"])))
+
+
+def _change(root: Path, act: Callable[[Path, Request], str]) -> Callable[[Request], Any]:
+    """Make an endpoint that does something to a sweep and says what was done."""
+
     async def endpoint(request: Request) -> Response:
         import anyio.to_thread
-
-        from hdcore.sweep import cancel_stored
 
         try:
             body = json.loads(await request.body() or b"{}")
@@ -137,15 +148,30 @@ def _cancel(root: Path) -> Callable[[Request], Any]:
             return _json({"error": "the body is not JSON"}, 400)
         if body != {}:
             return _json({"error": "the body has to be {}"}, 400)
-        name, number = request.path_params["name"], request.path_params.get("number")
         try:
-            folder = queries.folder_of(root, name)
-            done = await anyio.to_thread.run_sync(cancel_stored, folder, number)
+            folder = queries.folder_of(root, request.path_params["name"])
+            done = await anyio.to_thread.run_sync(act, folder, request)
         except HdcoreError as error:
             return _refusal(error)
         return _json({"done": done}, 202)
 
     return endpoint
+
+
+def _cancel(folder: Path, request: Request) -> str:
+    from hdcore.sweep import cancel_stored
+
+    return cancel_stored(folder, request.path_params.get("number"))
+
+
+def _ask_replay(folder: Path, request: Request) -> str:
+    replays: Replays = request.app.state.replays
+    return replays.ask(folder)
+
+
+def _stop_replay(folder: Path, request: Request) -> str:
+    replays: Replays = request.app.state.replays
+    return replays.stop(folder)
 
 
 def _whole(request: Request, name: str, default: int, least: int = 0) -> int:

@@ -96,6 +96,7 @@ def serve(
     try:
         server.run(sockets=[listener])
     finally:
+        app.state.replays.close()
         listener.close()
 
 

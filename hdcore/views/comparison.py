@@ -1,15 +1,15 @@
-"""The table of `hdcore replay`."""
+"""What `hdcore replay` tells: a table, a recommendation in words, and all of it as JSON."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hdcore.views.text import plural, printable, shown
 
 if TYPE_CHECKING:
-    from hdcore.policies import Comparison, Effect, Policy
+    from hdcore.policies import Comparison, Effect, Policy, Record
 
 _GAP = 2
 
@@ -121,3 +121,74 @@ def title(comparison: Comparison) -> str:
     tried = max((effect.orders for effect in comparison.effects), default=0)
     orders = f", {plural(tried, 'start order')}" if tried else ""
     return f"{', '.join(parts)}: {settings}{orders}"
+
+
+def notes(comparison: Comparison, ran: Policy | None) -> list[str]:
+    """Return what has to be known beside the table: runs whose end nobody saw, and whether the past repeats itself."""
+    found = []
+    cut = sum(int((record.cut > 0).sum()) for record in comparison.records if record.cut is not None)
+    if cut:
+        found.append(f"{plural(cut, 'run')} were stopped early in fact: what is behind that is not known ('unseen')")
+    for effect in comparison.effects:
+        if ran is not None and effect.policy == ran and comparison.records[0].events is not None:
+            found.append(_repeated(effect, comparison.records[0]))
+    return found
+
+
+def _repeated(effect: Effect, record: Record) -> str:
+    """Say whether the policy that ran does the same again."""
+    assert record.cut is not None
+    cut = record.cut[: len(record.curves) - record.earlier]
+    same = int(((cut == effect.stopped_at[0]) & (cut > 0)).sum())
+    if (cut == effect.stopped_at[0]).all():
+        return f"the policy that ran (r), replayed, stops the same {plural(same, 'run')} at the same intervals"
+    return (
+        f"the policy that ran (r), replayed, stops {plural(int((effect.stopped_at[0] > 0).sum()), 'run')},"
+        f" {same} of them as in fact: runs were started again, or their order is not recorded"
+    )
+
+
+def document(comparison: Comparison, ran: Policy | None = None, *, with_stops: bool = True) -> dict[str, Any]:
+    """Return everything as plain data for JSON; `with_stops` adds for each setting where it stops each run."""
+
+    def number(value: float | None) -> float | None:
+        return None if value is None or not math.isfinite(value) else value
+
+    settings: list[dict[str, Any]] = []
+    for effect in comparison.effects:
+        setting = {
+            "policy": name_of(effect),
+            "saved": effect.saved,
+            "saved_s": number(effect.saved_s),
+            "best_kept": effect.kept == len(comparison.records),
+            "sweeps_kept": effect.kept,
+            "gap": number(effect.gap),
+            "rank_correlation": number(effect.correlation),
+            "unseen": effect.unseen,
+            "orders": effect.orders,
+            "saved_low": number(effect.saved_low),
+            "saved_high": number(effect.saved_high),
+            "kept_share": number(effect.kept_share),
+            "mean_gap": number(effect.mean_gap),
+            "on_front": effect.on_front,
+        }
+        if with_stops:
+            setting["stopped_at"] = [stops.tolist() for stops in effect.stopped_at]
+        settings.append(setting)
+    return {
+        "sweeps": [
+            {
+                "name": record.name,
+                "runs": len(record.curves) - record.earlier,
+                "intervals": record.curves.shape[1],
+                "workers": record.workers,
+                "as_recorded": record.events is not None,
+            }
+            for record in comparison.records
+        ],
+        "ran": None if ran is None else next((name_of(e) for e in comparison.effects if e.policy == ran), None),
+        "recommended": None if comparison.recommended is None else name_of(comparison.recommended),
+        "sentence": sentence(comparison),
+        "notes": notes(comparison, ran),
+        "settings": settings,
+    }

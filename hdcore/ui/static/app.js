@@ -6,12 +6,16 @@ import { el, replace, say } from "./dom.js";
 import { showList } from "./list.js";
 import { setLink } from "./link.js";
 import { themeChanged } from "./palette.js";
+import { showReplay } from "./replay.js";
 import { showRun } from "./run.js";
 import { showSweep } from "./sweep.js";
 
 const main = document.getElementById("main");
 const crumbs = document.getElementById("crumbs");
+const REPLAY = "replay"; // stands where a run's number does
 let view = { leave() {}, keys: {} };
+
+const place = (number) => (number === REPLAY ? REPLAY : `run ${number}`);
 
 function route() {
   let parts;
@@ -27,10 +31,11 @@ function route() {
   replace(
     crumbs,
     name ? el("a", { href: `#/${encodeURIComponent(name)}` }, name) : null,
-    number ? el("span", {}, `run ${number}`) : null,
+    number ? el("span", {}, place(number)) : null,
   );
-  document.title = [number && `run ${number}`, name, "hdcore"].filter(Boolean).join(" · ");
-  if (number) view = showRun(main, name, Number(number));
+  document.title = [number && place(number), name, "hdcore"].filter(Boolean).join(" · ");
+  if (number === REPLAY) view = showReplay(main, name);
+  else if (number) view = showRun(main, name, Number(number));
   else if (name) view = showSweep(main, name);
   else view = showList(main);
   main.focus({ preventScroll: true });

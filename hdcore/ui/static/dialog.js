@@ -6,7 +6,8 @@ const SHORTCUTS = [
   ["?", "this help"],
   ["/", "to the filter of the runs"],
   ["l", "to the list of sweeps"],
-  ["s", "from a run to its sweep"],
+  ["r", "from a sweep to the replay of policies on it"],
+  ["s", "from a run or a replay to its sweep"],
   ["b", "to the best run"],
   ["n  p", "on a run's page: the next run, the one before"],
   ["t", "dark or light"],
@@ -17,7 +18,7 @@ const ON_PLOTS = [
   ["↑ ↓", "training curves: from run to run by their value; Enter opens the run"],
   ["+ − ← → 0", "training curves: zoom, move, all"],
   ["↑ ↓", "an axis of parallel coordinates: set and move a brush; with Shift its upper end; Delete takes it away"],
-  ["← →", "parallel coordinates: the next axis; scatter: the next run"],
+  ["← →", "parallel coordinates: the next axis; scatter: the next run; saving against loss: the next setting"],
 ];
 
 function open(node) {

@@ -29,6 +29,7 @@ export class Head {
       this.best,
       this.origin,
       this.times,
+      el("p", { class: "replay" }, el("a", { href: `#/${encodeURIComponent(model.name)}/replay` }, "Which policy would have saved how much?")),
     );
   }
 

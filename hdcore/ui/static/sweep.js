@@ -83,6 +83,7 @@ export function showSweep(main, name) {
     keys: {
       "/": () => table.search.focus(),
       b: () => model.best && (location.hash = `#/${encodeURIComponent(name)}/${model.best.number}`),
+      r: () => (location.hash = `#/${encodeURIComponent(name)}/replay`),
       Escape: () => parallel.forget(),
     },
     leave() {
