@@ -11,45 +11,17 @@ CategoricalDistribution      choice; numbers are ordered, as in every space of h
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from hdcore.bindings.axes import Axis, interval, log_stepped, options, stepped
 from hdcore.errors import SpaceError
 from hdcore.space import SearchSpace
-from hdcore.space.distributions import Choice, LogUniform, QLogUniform, RandInt, Uniform
-from hdcore.space.values import Distribution, identity
 
 if TYPE_CHECKING:
     from hdcore.typing import Configuration, FloatVector
-
-MOST_STEPS = 2**53
-"""More values than a float64 can tell apart are drawn from an interval and rounded."""
-
-NEAR = 1e-8
-"""Share of a step by which a value may be beside the grid, as in Optuna."""
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """A parameter on both sides.
-
-    Attributes
-    ----------
-    expression : Distribution
-        The parameter in the search space.
-    read : callable
-        Optuna's value -> value in the search space; ValueError or TypeError if it cannot be one.
-    write : callable
-        Value in the search space -> Optuna's, always one that the distribution holds.
-    """
-
-    expression: Distribution
-    read: Callable[[Any], Any]
-    write: Callable[[Any], Any]
 
 
 def axis_of(distribution: BaseDistribution) -> Axis:
@@ -66,32 +38,10 @@ def axis_of(distribution: BaseDistribution) -> Axis:
         raise SpaceError(f"{distribution!r} is of a kind that hdcore does not know; use float, int or categorical")
     low, high, step = distribution.low, distribution.high, distribution.step
     if step is not None and not distribution.log:
-        return _stepped(low, high, step)
-    if low == high:  # an interval of ours has a width
-        return Axis(Choice((low,)), lambda value: low, lambda value: low)
+        return stepped(low, high, step)
     if isinstance(distribution, IntDistribution):
-        whole = QLogUniform(math.log(low - 0.5), math.log(high + 0.5), 1)
-        return Axis(whole, float, lambda value: min(max(low, round(value)), high))
-    interval = LogUniform(math.log(low), math.log(high)) if distribution.log else Uniform(low, high)
-    return Axis(interval, float, lambda value: min(max(low, value), high))  # exp(log(high)) may be above high
-
-
-def _stepped(low: float, high: float, step: float) -> Axis:
-    """A grid from `low` on, of whole numbers where all three are; `high` is its last value."""
-
-    def place(value: float) -> int:
-        k = round((value - low) / step)
-        if not math.isclose(low + k * step, value, rel_tol=NEAR, abs_tol=NEAR * step):
-            raise ValueError(f"{value} is not {low} plus a multiple of {step}")
-        return k
-
-    def value(k: int) -> float:
-        return min(max(low, low + k * step), high)
-
-    steps = round((high - low) / step) + 1
-    if steps <= MOST_STEPS:
-        return Axis(RandInt(steps), place, value)
-    return Axis(Uniform(low - step / 2, high + step / 2), float, lambda drawn: value(round((drawn - low) / step)))
+        return log_stepped(low, high)
+    return interval(low, high, is_log=distribution.log)
 
 
 def _categorical(distribution: CategoricalDistribution) -> Axis:
@@ -99,17 +49,8 @@ def _categorical(distribution: CategoricalDistribution) -> Axis:
         return int(distribution.to_internal_repr(value))
 
     # Optuna takes 1, 1.0 and True for one choice, the first of them.
-    choices = [choice for k, choice in enumerate(distribution.choices) if place(choice) == k]
-    is_plain = all(
-        choice is None or isinstance(choice, bool | int | str) or (isinstance(choice, float) and math.isfinite(choice))
-        for choice in choices
-    )
-    options = choices if is_plain else [str(place(choice)) for choice in choices]  # any object may be a choice
-    by_place = {place(choice): option for choice, option in zip(choices, options, strict=True)}
-    by_option = {identity(option): choice for choice, option in zip(choices, options, strict=True)}
-    return Axis(
-        Choice(tuple(options)), lambda value: by_place[place(value)], lambda option: by_option[identity(option)]
-    )
+    places = [k for k, choice in enumerate(distribution.choices) if place(choice) == k]
+    return options([distribution.choices[k] for k in places], lambda value: places.index(place(value)))
 
 
 class Axes:

@@ -272,6 +272,7 @@ class Optimizer:
         *,
         reports: Sequence[SupportsFloat] = (),
         source: str | None = None,
+        status: RunStatus | str = "completed",
     ) -> None:
         """Add a finished run from elsewhere (warm start).
 
@@ -280,12 +281,14 @@ class Optimizer:
         configuration : mapping
             Every parameter of the space; the values must be possible there.
         value : float
-            Final value in the user's sign.
+            Final value in the user's sign; one that is not finite says that there is none.
         reports : sequence of float
             Its intervals, which join the population that the policy compares with.
         source : str or None
             None: the same metric, comparable with this sweep's runs, so that it may be the best run. A name: another
             sweep, whose metric may be shifted or scaled; it informs the sampler and is never the best run.
+        status : {"completed", "failed", "canceled"} or RunStatus
+            How it ended, as for `tell`.
 
         Raises
         ------
@@ -293,9 +296,9 @@ class Optimizer:
             If the configuration does not fit the space.
         """
         with self._lock:
-            given = dict(configuration)
+            given, state = dict(configuration), _parse_final(status)
             self.space.validate(given)
-            self._insert_history(given, float(value), [float(v) for v in reports], source)
+            self._insert_history(given, float(value), [float(v) for v in reports], source, state)
 
     def add_many(
         self,
@@ -320,7 +323,14 @@ class Optimizer:
             for configuration, value in zip(given, told, strict=True):
                 self._insert_history(configuration, value, [], source)
 
-    def _insert_history(self, given: Configuration, value: float, reports: Sequence[float], source: str | None) -> None:
+    def _insert_history(
+        self,
+        given: Configuration,
+        value: float,
+        reports: Sequence[float],
+        source: str | None,
+        state: RowState = RowState.COMPLETED,
+    ) -> None:
         row = self.table.append(self.space.encode([given])[0], source=self._source_code(source))
         self._given[row] = given
         for reported in reports:
@@ -328,7 +338,7 @@ class Optimizer:
             if self._judge is not None:
                 self._judge.report(row, self._sign * reported)
         best = self._best
-        self._finish(row, None, RowState.COMPLETED, self._sign * value)
+        self._finish(row, None, state, self._sign * value)
         if source is not None:
             self._best = best  # another metric: not comparable
 

@@ -117,7 +117,8 @@ def _restore(optimizer: Optimizer, saved: _Row) -> None:
     value = math.nan if saved.score is None else sign * saved.score
     if saved.source is not False:
         name = saved.source if isinstance(saved.source, str) else None
-        optimizer.add(saved.configuration, value, reports=reports, source=name)
+        status = RowState(saved.state).name if saved.state else RowState.COMPLETED.name
+        optimizer.add(saved.configuration, value, reports=reports, source=name, status=status)
         return
     final = None if saved.state == RowState.PENDING else RowState(saved.state).name
     optimizer.restore(
