@@ -51,7 +51,7 @@ MAY_IMPORT = {
     "ui": {"document", "explain", "store", "sweep", "ui.files", "ui.queries"},
     "ui.files": set(),
     "ui.queries": {"document", "store", "ui.files"},
-    "pages": {"document", "store", "sweep.importance", "ui.queries"},
+    "pages": {"document", "explain", "store", "sweep.importance", "ui.queries"},
     "imports": {"command", "space", "store", "sweep"},
     "pipeline": {"store", "sweep"},
     "hyperdrive": {
