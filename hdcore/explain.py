@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -41,11 +42,20 @@ def explain(reader: StoreReader, number: int) -> dict[str, Any]:
     InputError
         If there is no such run.
     """
+    return explain_all(reader, [number])[0]
+
+
+def explain_all(reader: StoreReader, numbers: Iterable[int]) -> list[dict[str, Any]]:
+    """Return what `explain` returns, of many runs at once."""
     driven = is_driven(reader)
     with reader.snapshot():
-        sweep, run = reader.sweep(), reader.run(number)
-        proposal, stop, attempts = reader.proposal(number), reader.stop(number), reader.attempts(number)
-    run = so_far(run, sweep.spec.goal)
+        sweep = reader.sweep()
+        return [_explained(reader, sweep, number, driven=driven) for number in numbers]
+
+
+def _explained(reader: StoreReader, sweep: StoredSweep, number: int, *, driven: bool) -> dict[str, Any]:
+    run = so_far(reader.run(number), sweep.spec.goal)
+    proposal, stop, attempts = reader.proposal(number), reader.stop(number), reader.attempts(number)
     status = present_status(run.status, driven)
     ended_by = _ended_by(run, stop)
     lines = [

@@ -52,7 +52,7 @@ MAY_IMPORT = {
     "ui.files": set(),
     "ui.queries": {"document", "store", "ui.files"},
     "ui.replay_process": {"policies", "store", "sweep", "views"},
-    "pages": {"document", "store", "sweep.importance", "ui.queries"},
+    "pages": {"document", "explain", "store", "sweep.importance", "ui.queries"},
     "imports": {"command", "space", "store", "sweep"},
     "pipeline": {"store", "sweep"},
     "hyperdrive": {

@@ -6,7 +6,7 @@ import html
 from typing import TYPE_CHECKING, Any
 
 from hdcore.pages.page import make_page
-from hdcore.pages.snapshot import MOST_POINTS, take_snapshot
+from hdcore.pages.snapshot import MOST_EXPLAINED, MOST_POINTS, take_snapshot
 from hdcore.ui import queries
 
 if TYPE_CHECKING:
@@ -16,10 +16,11 @@ _ROWS = 50
 """Runs in the table that readers without JavaScript see."""
 
 
-def report(reader: StoreReader, *, most_points: int = MOST_POINTS) -> str:
+def report(reader: StoreReader, *, most_points: int = MOST_POINTS, most_explained: int = MOST_EXPLAINED) -> str:
     """Return the page of a sweep as it is now."""
     name = reader.sweep().spec.name
-    return make_page(name, take_snapshot(reader, most_points=most_points), fallback=plain_table(reader))
+    snapshot = take_snapshot(reader, most_points=most_points, most_explained=most_explained)
+    return make_page(name, snapshot, fallback=plain_table(reader))
 
 
 def plain_table(reader: StoreReader) -> str:

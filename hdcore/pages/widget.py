@@ -16,7 +16,7 @@ except ImportError:
     raise ImportError("the live view needs anywidget; install hdcore[notebook]") from None
 
 from hdcore.errors import HdcoreError
-from hdcore.pages.notebook import HEIGHT, MOST_POINTS, static_html
+from hdcore.pages.notebook import HEIGHT, MOST_EXPLAINED, MOST_POINTS, static_html
 from hdcore.pages.page import make_page
 from hdcore.pages.snapshot import take_snapshot
 from hdcore.store import StoreReader
@@ -55,7 +55,7 @@ class SweepWidget(anywidget.AnyWidget):  # type: ignore[misc]
         with StoreReader.open(folder) as reader:
             name = reader.sweep().spec.name
             self._mark = reader.marks()
-            snapshot = take_snapshot(reader, most_points=MOST_POINTS)
+            snapshot = take_snapshot(reader, most_points=MOST_POINTS, most_explained=MOST_EXPLAINED)
             self._is_over = reader.sweep().status.is_terminal
         super().__init__(name=name, page=make_page(name, None), snapshot=snapshot, height=height)
 
@@ -101,7 +101,7 @@ class SweepWidget(anywidget.AnyWidget):  # type: ignore[misc]
                         continue
                     self._mark = mark
                     is_over, count = reader.sweep().status.is_terminal, sum(reader.sweep().counts.values())
-                    self.snapshot = take_snapshot(reader, most_points=MOST_POINTS)
+                    self.snapshot = take_snapshot(reader, most_points=MOST_POINTS, most_explained=MOST_EXPLAINED)
                 if is_over:
                     self._settle()
                     return
