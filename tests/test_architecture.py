@@ -63,7 +63,7 @@ MAY_IMPORT = {
         "azure", "command", "document", "hyperdrive", "pipeline", "shelf", "standins", "store", "sweep", "workspace",
     },
     "azure.notebook": {"hyperdrive"},
-    "azure.running": {"azure.notebook", "azure.v2", "hyperdrive", "pipeline", "store", "views"},
+    "azure.running": {"azure", "azure.notebook", "azure.v2", "hyperdrive", "pipeline", "store", "views"},
     "cli": {
         "azure", "azure.running", "document", "executors", "explain", "imports", "pages", "pipeline", "policies",
         "serve", "signals", "space", "standins", "store", "sweep", "tracking", "tracking.export", "ui", "views",

@@ -14,6 +14,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from hdcore.azure.downloads import advice, serve_given_files
 from hdcore.azure.v2.drivers import is_driven, stop, wait
 from hdcore.errors import HdcoreError, InputError, OutOfScopeError
 from hdcore.hyperdrive.drive import STARTED_VARIABLE
@@ -50,6 +51,7 @@ def main(file: str, arguments: list[str]) -> NoReturn:
     with tempfile.NamedTemporaryFile(prefix="hdcore-") as started:
         os.environ[STARTED_VARIABLE] = started.name
         signal.signal(signal.SIGTERM, _terminate)
+        serve_given_files()
         try:
             try:
                 _run(Path(file), arguments)
@@ -112,7 +114,9 @@ def _run(path: Path, arguments: list[str]) -> None:
     except Exception as error:
         if not getattr(error, "is_unserved", False):
             _print_traceback(error)
-        _complain(path, _place(error, path), f"{type(error).__name__}: {error}")
+        text = f"{type(error).__name__}: {error}"
+        how = advice(error)
+        _complain(path, _place(error, path), text if how is None else f"{text}: {how}")
         raise _Ended(1) from None
 
 

@@ -245,6 +245,24 @@ class FileDataset(Dataset):
                 link.symlink_to(file)
         return os.fspath(view)
 
+    def take(self, count: int) -> FileDataset:
+        """Return the first files."""
+        return FileDataset(self._files()[:count])
+
+    def skip(self, count: int) -> FileDataset:
+        """Return all but the first files."""
+        return FileDataset(self._files()[count:])
+
+    def random_split(self, percentage: float, seed: int | None = None) -> tuple[FileDataset, FileDataset]:
+        """Return about this share of the files, and the others; the same for the same seed."""
+        chance = random.Random(seed)
+        taken = {file: chance.random() < percentage for file in self._files()}
+        return tuple(FileDataset([file for file in taken if taken[file] is word]) for word in (True, False))  # type: ignore[return-value]
+
+    def take_sample(self, probability: float, seed: int | None = None) -> FileDataset:
+        """Return about this share of the files."""
+        return self.random_split(probability, seed)[0]
+
 
 class TabularDataset(Dataset):
     """A table in delimited, JSON-lines or Parquet files; read by pandas."""
@@ -292,6 +310,10 @@ class TabularDataset(Dataset):
     def drop_columns(self, columns: Any) -> TabularDataset:
         """Return all but some columns."""
         return self._then("drop", [columns] if isinstance(columns, str) else list(columns))
+
+    def take_sample(self, probability: float, seed: int | None = None) -> TabularDataset:
+        """Return about this share of the rows."""
+        return self.random_split(probability, seed)[0]
 
     def random_split(self, percentage: float, seed: int | None = None) -> tuple[TabularDataset, TabularDataset]:
         """Return two tables with about this share of the rows, and the others; the same for the same seed."""

@@ -90,6 +90,15 @@ class CondaDependencies(Served):
     def add_tensorflow_pip_package(self, core_type: str = "cpu", version: str | None = None) -> None:
         self.add_pip_package("tensorflow" if version is None else f"tensorflow=={version}")
 
+    def add_tensorflow_conda_package(self, core_type: str = "cpu", version: str | None = None) -> None:
+        self.add_conda_package("tensorflow" if version is None else f"tensorflow={version}")
+
+    def add_cntk_package(self, core_type: str = "cpu") -> None:
+        self.add_pip_package("cntk" if core_type == "cpu" else "cntk-gpu")
+
+    def set_pip_index_url(self, index_url: str) -> None:
+        self.set_pip_option(f"--index-url {index_url.removeprefix('--index-url').strip()}")
+
     def remove_conda_package(self, conda_package: str) -> None:
         self._conda = [package for package in self._conda if _project(package) != _project(conda_package)]
 

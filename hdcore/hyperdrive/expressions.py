@@ -79,6 +79,8 @@ def qlognormal(mu: Any, sigma: Any, q: Any) -> list[Any]:
 def _interval(
     name: str, min_value: Any, max_value: Any, low: Any, high: Any, *, may_be_equal: bool = False
 ) -> list[Any]:
+    if is_strict() and (low is not None or high is not None):
+        raise TypeError(f"{name}() got low or high; Azure calls the bounds min_value and max_value")
     if (min_value is not None and low is not None) or (max_value is not None and high is not None):
         _refuse(name, "each bound once; low and high are other names of min_value and max_value", (min_value, low))
     low, high = _plain(low if min_value is None else min_value), _plain(high if max_value is None else max_value)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hdcore.hyperdrive.exceptions import HyperDriveConfigException
+from hdcore.hyperdrive.limits import is_strict
 from hdcore.hyperdrive.unserved import Served
 
 TYPE_CHECKING = False
@@ -139,6 +140,8 @@ class TruncationSelectionPolicy(EarlyTerminationPolicy):
         *,
         exclude_finished_jobs: bool = False,
     ) -> None:
+        if exclude_finished_jobs and is_strict():
+            raise TypeError("TruncationSelectionPolicy() got exclude_finished_jobs, which Azure's class does not take")
         super().__init__("TruncationSelection", evaluation_interval, delay_evaluation)
         if not isinstance(truncation_percentage, int) or not 1 <= truncation_percentage <= 99:
             raise HyperDriveConfigException(

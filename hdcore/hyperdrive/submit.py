@@ -28,7 +28,7 @@ from hdcore.hyperdrive.exceptions import (
 from hdcore.hyperdrive.experiment import Experiment
 from hdcore.hyperdrive.homes import ABOUT_NAME, ROOT_RUN_VARIABLE
 from hdcore.hyperdrive.journal import write_private
-from hdcore.hyperdrive.limits import MOST_CONCURRENT, MOST_RUNS, is_strict
+from hdcore.hyperdrive.limits import MOST_CONCURRENT, MOST_MINUTES, MOST_RUNS, is_strict
 from hdcore.hyperdrive.policies import NoTerminationPolicy
 from hdcore.hyperdrive.run import Run
 from hdcore.hyperdrive.script import ScriptRunConfig, Trial
@@ -418,6 +418,7 @@ def _check_strict(config: HyperDriveConfig) -> None:
     for word, value, most in (
         ("max_total_runs", config._max_total_runs, MOST_RUNS),
         ("max_concurrent_runs", config.max_concurrent_runs, MOST_CONCURRENT),
+        ("max_duration_minutes", config._max_duration_minutes, MOST_MINUTES),
     ):
         if not 1 <= value <= most:
             raise HyperDriveServiceException(f"{word} is {value}; Azure takes 1 to {most}")

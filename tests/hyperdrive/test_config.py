@@ -113,13 +113,16 @@ def test_bayesian_sampling_with_a_policy_warns_and_is_refused_when_strict() -> N
     [
         ({"max_total_runs": 1001, "max_concurrent_runs": 4}, "max_total_runs is 1001; Azure takes 1 to 1000"),
         ({"max_total_runs": 101}, "max_concurrent_runs is 101; Azure takes 1 to 100"),
+        ({"max_total_runs": 4, "max_duration_minutes": 43201}, "max_duration_minutes is 43201; Azure takes 1 to 43200"),
     ],
 )
 def test_limits_are_looked_at_when_a_strict_sweep_is_submitted(
     workspace: hd.Workspace, changes: dict[str, Any], why: str
 ) -> None:
     hd.strict(True)
-    made = config(**changes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # more than a week
+        made = config(**changes)
     with pytest.raises(hd.HyperDriveServiceException, match=why):
         hd.Experiment(workspace, "strict").submit(made)
 

@@ -71,6 +71,16 @@ def test_what_cannot_be_meant_is_refused(call: Any, arguments: Any) -> None:
         call(*arguments)
 
 
+def test_strict_knows_no_other_names_than_azures() -> None:
+    assert hd.uniform(low=0, high=1) == ["uniform", [0, 1]]
+    assert hd.TruncationSelectionPolicy(20, exclude_finished_jobs=True).exclude_finished_jobs
+    hd.strict(True)
+    with pytest.raises(TypeError, match="min_value and max_value"):
+        hd.uniform(low=0, high=1)
+    with pytest.raises(TypeError, match="exclude_finished_jobs"):
+        hd.TruncationSelectionPolicy(20, exclude_finished_jobs=True)
+
+
 def test_strict_wants_whole_steps() -> None:
     hd.strict(True)
     assert hd.quniform(1, 10, 2.0) == ["quniform", [1, 10, 2.0]]
