@@ -44,12 +44,12 @@ def summary(document: dict[str, Any]) -> dict[str, Any]:
             "python": machine.get("python_version"),
         },
         "benchmarks": {
-            benchmark["name"]: {
+            name: {
                 "group": benchmark["group"],
                 "min s": benchmark["stats"]["min"],
                 **{key: value for key, value in benchmark["extra_info"].items() if isinstance(value, (int, float))},
             }
-            for benchmark in document["benchmarks"]
+            for name, benchmark in by_name(document).items()
         },
     }
 

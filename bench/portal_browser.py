@@ -1,8 +1,9 @@
 """How fast the portal is, measured by the browser itself, and what an open page costs a running sweep.
 
     python bench/portal_browser.py [--root FOLDER] [--runs 10000] [--intervals 100] [--rounds 5] [--only PART]
+                                   [--json RESULT.json]
 
-Needs ``hdcore[ui]``, ``hdcore[browser]`` and chromium. Three parts, each told as one line of JSON:
+Needs ``hdcore[ui]``, ``hdcore[browser]`` and chromium. Three parts, each told as one line of JSON, and with ``--json`` written as `ratios.py` reads it:
 
 - ``view``: from the start of the navigation until the runs, and until their curves, are on the screen.
 - ``brush``: frames while a brush is dragged along an axis of parallel coordinates, and how many of them showed a new
@@ -73,8 +74,9 @@ def measure_view(page: Page, site: Portal, rounds: int) -> dict[str, Any]:
         for what, found in shown.items():
             found.append(page.until("performance.getEntriesByName(arguments[0])[0]?.startTime", f"hdcore-{what}-shown"))
     return {
-        f"{what}_shown_ms": {"median": round(statistics.median(found)), "all": [round(value) for value in found]}
-        for what, found in shown.items()
+        "runs_shown_ms": round(statistics.median(shown["runs"])),
+        "curves_shown_ms": round(statistics.median(shown["curves"])),
+        "all": {what: [round(value) for value in found] for what, found in shown.items()},
     }
 
 
@@ -171,7 +173,14 @@ def main() -> None:
     parser.add_argument("--intervals", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=["view", "brush", "driver"])
+    parser.add_argument("--json", type=Path, help="write the figures for ratios.py")
     arguments = parser.parse_args()
+    told: list[dict[str, Any]] = []
+
+    def tell(part: str, found: dict[str, Any]) -> None:
+        print(json.dumps({part: found}), flush=True)
+        told.append({"name": f"measure_{part}", "extra_info": found})
+
     with tempfile.TemporaryDirectory() as name, chromium(Path(name) / "browser") as page:
         folder = Path(name)
         root = arguments.root
@@ -181,14 +190,15 @@ def main() -> None:
         if arguments.only != "driver":
             with portal(root) as site:
                 if arguments.only != "brush":
-                    print(json.dumps({"view": measure_view(page, site, arguments.rounds)}), flush=True)
+                    tell("view", measure_view(page, site, arguments.rounds))
                 else:
                     page.open(f"http://{site.host}/?token={site.token}")
                 if arguments.only != "view":
-                    print(json.dumps({"brush": measure_brush(page, site)}), flush=True)
+                    tell("brush", measure_brush(page, site))
         if arguments.only in (None, "driver"):
-            found = measure_driver(page, folder, arguments.runs, arguments.intervals, arguments.rounds)
-            print(json.dumps({"driver": found}), flush=True)
+            tell("driver", measure_driver(page, folder, arguments.runs, arguments.intervals, arguments.rounds))
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps({"benchmarks": told}), encoding="utf-8")
 
 
 if __name__ == "__main__":
