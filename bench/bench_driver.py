@@ -109,7 +109,7 @@ def apart(call: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("runs", [RUNS, MANY])
+@pytest.mark.parametrize("runs", [RUNS, MANY], ids=["few", "many"])
 def test_hdcore_drive(benchmark: Any, fresh: Callable[[], Path], runs: int) -> None:
     benchmark.group = f"{runs} no-op runs, {SLOTS} at a time"
     folder = fresh()
@@ -125,7 +125,7 @@ def test_hdcore_drive(benchmark: Any, fresh: Callable[[], Path], runs: int) -> N
         )
 
 
-@pytest.mark.parametrize("runs", [RUNS, MANY])
+@pytest.mark.parametrize("runs", [RUNS, MANY], ids=["few", "many"])
 def test_xargs(benchmark: Any, runs: int) -> None:
     benchmark.group = f"{runs} no-op runs, {SLOTS} at a time"
     numbers = "\n".join(map(str, range(runs)))

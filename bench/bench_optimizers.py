@@ -18,7 +18,11 @@ import pytest
 import hdcore as hd
 
 QUICK = os.environ.get("HDCORE_BENCH_QUICK", "") not in ("", "0")
-ASKS = {"random": 2_000 if QUICK else 50_000, "bayesian": 128 if QUICK else 2_560, "bayesian-400": 64 if QUICK else 256}
+ASKS = {
+    "random": 2_000 if QUICK else 50_000,
+    "bayesian": 128 if QUICK else 2_560,
+    "bayesian later": 64 if QUICK else 256,
+}
 SPACE = {
     "lr": hd.loguniform(-9, -2),
     "momentum": hd.uniform(0.5, 0.99),
@@ -26,8 +30,9 @@ SPACE = {
     "net": hd.choice({"kind": "mlp", "layers": hd.randint(4)}, {"kind": "linear"}),
 }
 RUNS = 40
-"""Each Bayesian optimizer is one of a sweep of so many runs; made anew when it has them. One of ``bayesian-400`` begins
-with 400 results and is kept."""
+"""Each Bayesian optimizer is one of a sweep of so many runs; made anew when it has them."""
+KNOWN = 40 if QUICK else 400
+"""Results with which one of ``bayesian later`` begins; it is kept."""
 
 
 def value_of(run: hd.Run) -> float:
@@ -42,10 +47,10 @@ class Asker:
         self.make()
 
     def make(self) -> None:
-        self.optimizer = hd.Optimizer(SPACE, sampler=self.sampler.removesuffix("-400"), seed=self.seed)
+        self.optimizer = hd.Optimizer(SPACE, sampler=self.sampler.removesuffix(" later"), seed=self.seed)
         self.told = 0
-        if self.sampler == "bayesian-400":
-            known = hd.Optimizer(SPACE, seed=self.seed).ask(400)
+        if self.sampler == "bayesian later":
+            known = hd.Optimizer(SPACE, seed=self.seed).ask(KNOWN)
             self.optimizer.add_many([run.configuration for run in known], [value_of(run) for run in known])
             self.optimizer.ask()
 

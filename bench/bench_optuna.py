@@ -27,8 +27,8 @@ from hdcore.sampling.bayesian import BayesianSampler
 
 pytestmark = pytest.mark.timeout(3600)
 QUICK = os.environ.get("HDCORE_BENCH_QUICK", "") not in ("", "0")
-SIZES = [200] if QUICK else [100, 1000, 10_000]
-TRIALS = 20 if QUICK else 150
+SIZES = [100] if QUICK else [100, 1000, 10_000]
+TRIALS = 10 if QUICK else 150
 """Behind which a whole refit of both views fits at n = 1,000."""
 SAMPLERS: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
     "hdcore": lambda: HdcoreSampler(seed=1),
@@ -118,7 +118,7 @@ def test_stored(benchmark: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
         backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / f"{name}.log"))
         return optuna.storages.JournalStorage(backend)
 
-    n = 200 if QUICK or kind == "sqlite" else 1000  # SQLite takes a commit a trial to fill
+    n = (40 if QUICK else 200) if kind == "sqlite" else SIZES[0] if QUICK else 1000  # SQLite takes a commit a trial
     cost(benchmark, sampler, n, [store("one"), store("other")], ModelTime(monkeypatch))
 
 

@@ -34,9 +34,9 @@ print(time.monotonic())
 """
 pytestmark = pytest.mark.timeout(3600)
 QUICK = os.environ.get("HDCORE_BENCH_QUICK", "") not in ("", "0")
-RUNS = 30 if QUICK else 100
-SWEEP_RUNS = 30 if QUICK else 1_000
-COLD_RUNS = 4 if QUICK else 20
+RUNS = 10 if QUICK else 100
+SWEEP_RUNS = 10 if QUICK else 1_000
+COLD_RUNS = 2 if QUICK else 20
 SLOTS = 2
 
 

@@ -1,6 +1,6 @@
-"""Sampling: whole matrices, and one `ask` of the random sampler.
+"""Sampling: whole matrices, Sobol points, and one `ask` of the random sampler.
 
-    pytest bench/bench_sampling.py --benchmark-only
+    pytest bench/bench_sampling.py --benchmark-only        HDCORE_BENCH_QUICK=1 for a short one
 
 Each group holds the baselines and hdcore; `extra_info` has the time per configuration in microseconds and, for hdcore,
 the ratio to the baseline of the same session (below 1: hdcore is faster).
@@ -9,6 +9,7 @@ the ratio to the baseline of the same session (below 1: hdcore is faster).
 from __future__ import annotations
 
 import math
+import os
 import random
 from collections.abc import Callable
 from time import perf_counter
@@ -18,12 +19,18 @@ import numpy as np
 import optuna
 import pytest
 from scipy import stats
+from scipy.stats import qmc
 
 import hdcore as hd
+from hdcore._native import sampling as native
 from hdcore.history import RunTable
 from hdcore.sampling import RandomSampler
+from hdcore.sampling.sobol import even_points
 
-N = 1_000_000
+QUICK = os.environ.get("HDCORE_BENCH_QUICK", "") not in ("", "0")
+N = 200_000 if QUICK else 1_000_000
+SOBOL = 1 << (12 if QUICK else 16)
+FINITE = 20_000 if QUICK else 100_000
 SMALL = 2_000
 SPACE = hd.SearchSpace(
     {
@@ -142,7 +149,7 @@ def same_answers() -> None:
             assert all(stats.chi2_contingency([counts, other]).pvalue > 1e-3 for _, other in others), name
 
 
-@pytest.mark.benchmark(group="sample: 10^6 configurations of 10 parameters")
+@pytest.mark.benchmark(group=f"sample: {N:,} configurations of 10 parameters")
 class TestSample:
     def test_numpy_generator(self, benchmark: Any) -> None:
         benchmark.pedantic(numpy_columns, (N,), rounds=7, warmup_rounds=1)
@@ -205,9 +212,27 @@ class TestAsk:
         record(benchmark, 1)
 
 
-@pytest.mark.benchmark(group="exhaust: 10^5 configurations of a finite space")
+@pytest.mark.parametrize("who", ["SciPy", "hdcore"])
+@pytest.mark.benchmark(group=f"Sobol: {SOBOL:,} scrambled points in 10 dimensions")
+def test_sobol(benchmark: Any, who: str) -> None:
+    """Without scrambling both sides have the same points; scrambled, each its own, as evenly spread."""
+    plain = np.empty((1024, 10))
+    native.Sobol(10, np.empty(0, np.uint64)).fill(0, plain)
+    assert np.array_equal(plain, qmc.Sobol(10, scramble=False).random(1024))
+    spread = [qmc.discrepancy(p[:1024]) for p in (even_points(1024, 10, 7), qmc.Sobol(10, rng=7).random(1024))]
+    assert max(spread) < 2 * min(spread)
+    if who == "SciPy":
+        benchmark.pedantic(lambda: qmc.Sobol(10, rng=7).random(SOBOL), rounds=5, warmup_rounds=1)
+    else:
+        benchmark.pedantic(even_points, (SOBOL, 10, 7), rounds=5, warmup_rounds=1)
+    record(benchmark, SOBOL)
+
+
+@pytest.mark.benchmark(group=f"exhaust: {FINITE:,} configurations of a finite space")
 def test_hdcore_random_to_the_last_one(benchmark: Any) -> None:
-    space = hd.SearchSpace({"a": hd.choice(*range(100)), "b": hd.randint(100), "c": hd.choice(*range(10))})
+    space = hd.SearchSpace(
+        {"a": hd.choice(*range(100)), "b": hd.randint(100), "c": hd.choice(*range(FINITE // 10_000))}
+    )
 
     def exhaust() -> int:
         sampler = RandomSampler()
@@ -217,5 +242,5 @@ def test_hdcore_random_to_the_last_one(benchmark: Any) -> None:
             table.append(row[0])
         return len({row.tobytes() for row in table.encoded})
 
-    assert benchmark.pedantic(exhaust, rounds=2) == 100_000
-    record(benchmark, 100_000)
+    assert benchmark.pedantic(exhaust, rounds=1 if QUICK else 2) == FINITE
+    record(benchmark, FINITE)

@@ -43,7 +43,7 @@ from hdcore.bindings.sklearn import HyperDriveSearchCV
 pytestmark = [pytest.mark.timeout(7200, func_only=True), pytest.mark.filterwarnings("ignore")]
 QUICK = os.environ.get("HDCORE_BENCH_QUICK", "") not in ("", "0")
 SEEDS = 1 if QUICK else 5
-N_ITER = 9 if QUICK else 40
+N_ITER = 5 if QUICK else 40
 
 SVM = {"svc__C": (1e-3, 1e3), "svc__gamma": (1e-6, 1e1)}
 LOGISTIC = {"loss": "log_loss", "random_state": 0}

@@ -35,6 +35,7 @@ pytestmark = pytest.mark.timeout(3600)
 QUICK = os.environ.get("HDCORE_BENCH_QUICK", "") not in ("", "0")
 RUNS, REPORTS = 8, 12_500
 LARGE_RUNS, LARGE_REPORTS = (100, 1_000) if QUICK else (1_000, 10_000)
+ROUNDS = 2 if QUICK else 5
 PIECE_BYTES = 1 << 16  # what a poll of the executor hands on
 SPEC = SweepSpec(
     name="s1", space={"lr": ["uniform", [0, 1]]}, metric="loss", goal=Goal.MINIMIZE, limits=Limits(max_total_runs=8)
@@ -144,7 +145,7 @@ def test_store(benchmark: Any, fresh: Fresh, same_contents: None) -> None:
         made.append(open_store(fresh()))
         return (made[-1],), {}
 
-    benchmark.pedantic(through_the_store, setup=prepare, rounds=5, warmup_rounds=1)
+    benchmark.pedantic(through_the_store, setup=prepare, rounds=ROUNDS, warmup_rounds=1)
     for store in made:
         store.close()
     _rate(benchmark)
@@ -159,7 +160,7 @@ def test_bare_sqlite_of_prepared_rows(benchmark: Any, fresh: Fresh, same_content
         made.append(open_bare(fresh()))
         return (made[-1], rows), {}
 
-    benchmark.pedantic(through_sqlite, setup=prepare, rounds=5, warmup_rounds=1)
+    benchmark.pedantic(through_sqlite, setup=prepare, rounds=ROUNDS, warmup_rounds=1)
     for connection in made:
         connection.close()
     _rate(benchmark)
@@ -183,7 +184,7 @@ def test_bare_sqlite_and_json(benchmark: Any, fresh: Fresh, same_contents: None)
         made.append(open_bare(fresh()))
         return (made[-1],), {}
 
-    benchmark.pedantic(work, setup=prepare, rounds=5, warmup_rounds=1)
+    benchmark.pedantic(work, setup=prepare, rounds=ROUNDS, warmup_rounds=1)
     assert made[-1].execute(ROWS).fetchall() == sorted((r[1:] for r in bare_rows()), key=lambda r: r[:2])
     for connection in made:
         connection.close()
@@ -192,7 +193,7 @@ def test_bare_sqlite_and_json(benchmark: Any, fresh: Fresh, same_contents: None)
 
 @pytest.mark.benchmark(group="100,000 reports of 8 runs")
 def test_append_to_a_file(benchmark: Any, fresh: Fresh, same_contents: None) -> None:
-    benchmark.pedantic(through_a_file, setup=lambda: ((fresh(),), {}), rounds=5, warmup_rounds=1)
+    benchmark.pedantic(through_a_file, setup=lambda: ((fresh(),), {}), rounds=ROUNDS, warmup_rounds=1)
     _rate(benchmark)
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+QUICK = os.environ.get("HDCORE_BENCH_QUICK", "") not in ("", "0")
 NOTED: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if QUICK:  # what is asserted counts, not the times
+        config.option.benchmark_min_rounds = 2
+        config.option.benchmark_max_time = 0.2
 
 
 @pytest.fixture(autouse=True)

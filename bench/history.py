@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+from ratios import by_name  # noqa: E402
+
 _WIDTH, _HEIGHT, _EDGE = 260, 48, 4
 _STYLE = """
 :root { color-scheme: light dark; --line: #2a6fb0; --faint: #8884; }
@@ -44,12 +47,12 @@ def summary(document: dict[str, Any]) -> dict[str, Any]:
             "python": machine.get("python_version"),
         },
         "benchmarks": {
-            benchmark["name"]: {
+            name: {
                 "group": benchmark["group"],
                 "min s": benchmark["stats"]["min"],
                 **{key: value for key, value in benchmark["extra_info"].items() if isinstance(value, (int, float))},
             }
-            for benchmark in document["benchmarks"]
+            for name, benchmark in by_name(document).items()
         },
     }
 

@@ -4,7 +4,7 @@
 
 A claim of ``claims.toml`` names a benchmark (``test_name[case]``) and one of its figures: a key of ``extra_info``, or
 ``min`` for the least time; `per` names another one to divide by. Claims whose benchmarks did not run are listed, and
-fail with ``--all`` only.
+fail with ``--all`` only. Several results count together.
 """
 
 from __future__ import annotations
@@ -16,6 +16,20 @@ from pathlib import Path
 from typing import Any
 
 CLAIMS = Path(__file__).with_name("claims.toml")
+
+
+def read_claims() -> list[dict[str, Any]]:
+    """Return the claims."""
+    found: list[dict[str, Any]] = tomllib.loads(CLAIMS.read_text(encoding="utf-8"))["claim"]
+    return found
+
+
+def by_name(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the benchmarks of a result by their names, with the class where there is one: ``TestAsk::test_hdcore``."""
+    return {
+        benchmark.get("fullname", "").partition("::")[2] or benchmark["name"]: benchmark
+        for benchmark in document["benchmarks"]
+    }
 
 
 def figure(results: dict[str, dict[str, Any]], what: dict[str, str]) -> float | None:
@@ -45,16 +59,17 @@ def main(arguments: list[str]) -> int:
     """Print the table; return the exit code."""
     files = [argument for argument in arguments if not argument.startswith("-")]
     unknown = {argument for argument in arguments if argument.startswith("-")} - {"--all"}
-    if len(files) != 1 or unknown:
-        print("usage: python bench/ratios.py [--all] RESULT.json", file=sys.stderr)
+    if not files or unknown:
+        print("usage: python bench/ratios.py [--all] RESULT.json...", file=sys.stderr)
         return 2
-    try:
-        document = json.loads(Path(files[0]).read_text(encoding="utf-8"))
-        results = {benchmark["name"]: benchmark for benchmark in document["benchmarks"]}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        print(f"{files[0]}: is no result of pytest --benchmark-json ({error})", file=sys.stderr)
-        return 2
-    claims = tomllib.loads(CLAIMS.read_text(encoding="utf-8"))["claim"]
+    results: dict[str, dict[str, Any]] = {}
+    for file in files:
+        try:
+            results |= by_name(json.loads(Path(file).read_text(encoding="utf-8")))
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            print(f"{file}: is no result of pytest --benchmark-json ({error})", file=sys.stderr)
+            return 2
+    claims = read_claims()
     failed = missing = 0
     for claim in claims:
         value = measured(results, claim)

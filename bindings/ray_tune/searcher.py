@@ -143,7 +143,9 @@ class HdcoreSearcher(Searcher):  # type: ignore[misc]
         found = self._read_space(config)
         if self._space is None:
             if not found.space.columns:
-                raise InputError("HdcoreSearcher: param_space has nothing to search; give tune.uniform(0, 1) or the like")
+                raise InputError(
+                    "HdcoreSearcher: param_space has nothing to search; give tune.uniform(0, 1) or the like"
+                )
             self._given, self._space = config, found
         elif found.space.columns:
             if found.space != self._space.space:
@@ -221,9 +223,7 @@ class HdcoreSearcher(Searcher):  # type: ignore[misc]
         if trial is not None:
             self._report(trial, result)
 
-    def on_trial_complete(
-        self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
-    ) -> None:
+    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
         trial = self._find(trial_id, result or {})
         if trial is None:
             return
@@ -259,7 +259,9 @@ class HdcoreSearcher(Searcher):  # type: ignore[misc]
         space, optimizer = self._ready()
         if trial is not None:
             if trial.ended is not RunStatus.FAILED:
-                _log.warning("HdcoreSearcher: trial %s has ended before; what comes of it now is not looked at", trial_id)
+                _log.warning(
+                    "HdcoreSearcher: trial %s has ended before; what comes of it now is not looked at", trial_id
+                )
                 return None
             configuration = optimizer.run(trial.run).configuration
         else:
@@ -268,7 +270,9 @@ class HdcoreSearcher(Searcher):  # type: ignore[misc]
                 configuration = space.read(unflatten_dict(given))
                 space.space.validate(configuration)
             except (SpaceError, TypeError) as error:
-                _log.warning("HdcoreSearcher: trial %s was not suggested here, and is not learned from: %s", trial_id, error)
+                _log.warning(
+                    "HdcoreSearcher: trial %s was not suggested here, and is not learned from: %s", trial_id, error
+                )
                 return None
         optimizer.restore(self._runs, configuration)
         return self._track(trial_id)
@@ -318,7 +322,9 @@ class HdcoreSearcher(Searcher):  # type: ignore[misc]
         """
         status = RunStatus.FAILED if error else RunStatus.CANCELED if pruned else RunStatus.COMPLETED
         known = math.nan if value is None else float(value)
-        self._evaluated.append(_Evaluated(dict(parameters), known, status, tuple(map(float, intermediate_values or ()))))
+        self._evaluated.append(
+            _Evaluated(dict(parameters), known, status, tuple(map(float, intermediate_values or ())))
+        )
         self._begin()
 
     def _add(self, point: _Evaluated) -> None:

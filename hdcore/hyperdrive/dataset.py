@@ -6,6 +6,7 @@ import glob
 import hashlib
 import json
 import os
+import random
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence

@@ -91,7 +91,7 @@ class Replays:
             if found is not None and found[0] == mark:
                 return "nothing has changed since"
             if len(self._line) >= MOST_WAITING:
-                raise RefusedError("too many replays are waiting; stop one, or try again later", source="replay")
+                raise RefusedError("replay: too many are waiting; stop one, or try again later")
             job = _Job(folder, mark)
             _put(self._last, folder, job)
             self._line.append(job)
@@ -141,8 +141,8 @@ class Replays:
                 job.state = "working"
                 try:
                     job.process = self._start(job)
-                except OSError as error:
-                    job.state, job.error = "failed", f"cannot start a replay: {error.strerror}"
+                except OSError as cause:
+                    job.state, job.error = "failed", f"cannot start a replay: {cause.strerror}"
                     continue
             found, error = _outcome(job.process, self._most_s)
             with self._lock:
@@ -184,7 +184,7 @@ def _outcome(process: subprocess.Popen[bytes], most_s: float) -> tuple[msgspec.R
         process.stdout.close()
         process.stdin.close()
     if code == -signal.SIGXCPU or (code == -signal.SIGKILL and is_late):
-        return None, "the replay took too long for the portal; `hdcore replay` in a terminal takes all the time it needs"
+        return None, "the replay took too long for the portal; `hdcore replay` in a terminal has all the time it needs"
     if code == -signal.SIGKILL:
         return None, "the replay was killed; the machine may be out of memory"
     try:

@@ -129,9 +129,8 @@ def notes(comparison: Comparison, ran: Policy | None) -> list[str]:
     cut = sum(int((record.cut > 0).sum()) for record in comparison.records if record.cut is not None)
     if cut:
         found.append(f"{plural(cut, 'run')} were stopped early in fact: what is behind that is not known ('unseen')")
-    for effect in comparison.effects:
-        if ran is not None and effect.policy == ran and comparison.records[0].events is not None:
-            found.append(_repeated(effect, comparison.records[0]))
+    if ran is not None and comparison.records[0].events is not None:
+        found += [_repeated(effect, comparison.records[0]) for effect in comparison.effects if effect.policy == ran]
     return found
 
 

@@ -144,7 +144,7 @@ def test_deployment_after_a_sweep_stops_with_one_line_and_success(program: Calla
 
 
 def test_what_only_some_notebooks_do_works_too(program: Callable[[str], Ended]) -> None:
-    folder, done = program("oddities")
+    _, done = program("oddities")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "cell 1: %pip show azureml-sdk: not run" in done.stderr
     assert "STANDARD_D2_V2" in done.stdout

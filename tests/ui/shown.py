@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from ui.chromium import Page
 
+REPLAY_S = 100.0
+"""A replay steps back behind whatever else the machine does; by itself it takes a second."""
+
 
 def rows(page: Page) -> list[int]:
     """Return the runs in the table, in order; of a long one those in sight."""

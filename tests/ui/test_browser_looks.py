@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ui.chromium import Page
 from ui.portal import Portal
-from ui.shown import saved
+from ui.shown import REPLAY_S, saved
 from ui.sweeps import HOSTILE, METRIC, RUNS
 
 pytestmark = pytest.mark.browser
@@ -55,15 +55,15 @@ def test_dark_and_light_follow_the_system_and_the_button(ended: Page) -> None:
     ended.until(f"{ground} === 'rgb(255, 255, 255)' && document.querySelector('.bars dt')")
 
 
-@pytest.mark.parametrize("place", ["", "ended", "ended/0"])
+@pytest.mark.parametrize("place", ["", "ended", "ended/0", "ended/replay"])
 def test_a_phone_shows_everything_without_scrolling_sideways(page: Page, site: Portal, place: str) -> None:
     page.size(360, 740)
     page.open(f"http://{site.host}/#/{place}")
-    page.until("document.querySelector('#main td, #main .facts dd, .bars dt')")
+    page.until("document.querySelector('#main td, #main .facts dd, .bars dt')", patience_s=REPLAY_S)
     page.until("document.documentElement.scrollWidth <= 360")
     wide = page.js(
         "return [...document.querySelectorAll('#main *')].filter(node => node.getBoundingClientRect().right > 361"
-        " && !node.closest('.scroller, .plot.wide, .unseen')).map(node => node.outerHTML.slice(0, 80))"
+        " && !node.closest('.scroller, .scrolls, .plot.wide, .unseen')).map(node => node.outerHTML.slice(0, 80))"
     )
     assert wide == []
 
@@ -75,14 +75,14 @@ def test_motion_is_reduced_where_the_system_wants_that(ended: Page) -> None:
     assert ended.js(f"return {duration}") == "0.3s"
 
 
-@pytest.mark.parametrize("place", ["", "ended", "ended/0"])
+@pytest.mark.parametrize("place", ["", "ended", "ended/0", "ended/replay"])
 def test_whatever_can_be_used_or_seen_has_a_name_for_those_who_hear_the_page(
     page: Page, site: Portal, place: str
 ) -> None:
     page.open(f"http://{site.host}/#/{place}")
-    page.until("document.querySelector('#main td, .bars dt') && document.querySelector('h1')")
+    page.until("document.querySelector('#main td, .bars dt') && document.querySelector('h1')", patience_s=REPLAY_S)
     if place:
-        page.until("document.querySelector('.uplot')")
+        page.until("document.querySelector('.uplot, .settings')")
     page.command("Accessibility.enable")
     nodes = page.command("Accessibility.getFullAXTree")["nodes"]
     page.command("Accessibility.disable")

@@ -169,7 +169,10 @@ ROUTES = [
     ("GET", "/api/sweeps/one/runs/0"),
     ("GET", "/api/sweeps/one/runs/0/metrics"),
     ("GET", "/api/sweeps/one/runs/0/files/stdout.log"),
+    ("GET", "/api/sweeps/one/replay"),
     ("POST", "/api/sweeps/one/cancel"),
+    ("POST", "/api/sweeps/one/replay"),
+    ("POST", "/api/sweeps/one/replay/stop"),
     ("POST", "/api/sweeps/one/runs/0/cancel"),
     *((method, "/api/sweeps") for method in ("OPTIONS", "PUT", "BREW")),
 ]
