@@ -83,13 +83,13 @@ def log_stepped(low: int, high: int, step: int = 1) -> Axis:
 
 def is_plain(option: Any) -> bool:
     """Return whether a value can be an option of a choice as it is, and be known again after JSON."""
-    return option is None or isinstance(option, bool | int | str) or (isinstance(option, float) and math.isfinite(option))
+    return (
+        option is None or isinstance(option, bool | int | str) or (isinstance(option, float) and math.isfinite(option))
+    )
 
 
 def options(choices: Sequence[Any], place: Callable[[Any], int]) -> Axis:
     """A choice; `place` finds the index of a value in `choices`. Any object may be one: by its index, if need be."""
     inner = list(choices) if all(map(is_plain, choices)) else [str(k) for k in range(len(choices))]
     by_option = {identity(option): choice for choice, option in reversed(list(zip(choices, inner, strict=True)))}
-    return Axis(
-        Choice(tuple(inner)), lambda value: inner[place(value)], lambda option: by_option[identity(option)]
-    )
+    return Axis(Choice(tuple(inner)), lambda value: inner[place(value)], lambda option: by_option[identity(option)])

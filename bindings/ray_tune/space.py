@@ -309,7 +309,9 @@ def _entries(group: _Group, given: Any) -> Iterator[tuple[Any, Any]]:
     """The entries of a given dictionary or list that the group has too."""
     if group.kind is dict:
         if not isinstance(given, Mapping):
-            raise SpaceError(f"{given!r} stands where the space has a dictionary with {', '.join(map(str, group.children))}")
+            raise SpaceError(
+                f"{given!r} stands where the space has a dictionary with {', '.join(map(str, group.children))}"
+            )
         yield from ((key, value) for key, value in given.items() if key in group.children)
     else:
         if not isinstance(given, list | tuple) or len(given) != len(group.children):
