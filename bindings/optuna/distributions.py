@@ -40,7 +40,7 @@ def axis_of(distribution: BaseDistribution) -> Axis:
     if step is not None and not distribution.log:
         return stepped(low, high, step)
     if isinstance(distribution, IntDistribution):
-        return log_stepped(low, high)
+        return log_stepped(int(low), int(high))
     return interval(low, high, is_log=distribution.log)
 
 

@@ -1,4 +1,4 @@
-"""What a trial has reported, in order of time, and how to read it from the results that Ray hands over or has stored."""
+"""What a trial has reported, in order of time, read from the results that Ray hands over or has stored."""
 
 from __future__ import annotations
 

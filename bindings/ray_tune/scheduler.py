@@ -74,13 +74,10 @@ class HdcorePolicyScheduler(FIFOScheduler):  # type: ignore[misc]
         time_attr: str = TRAINING_ITERATION,
     ) -> None:
         super().__init__()
-        if isinstance(policy, str):
-            policy = policies.parse(policy)
-        elif isinstance(policy, Mapping):
-            policy = policies.from_json(policy)  # type: ignore[assignment]
-        self._judge: Judge | None = judge_of(policy)  # None: to be made anew
-        self._policy: Policy = policy  # type: ignore[assignment]
-        self._metric, self._mode, self._time_attr = metric, None, time_attr
+        self._policy = _policy_of(policy)
+        self._judge: Judge | None = judge_of(self._policy)  # None: to be made anew
+        self._metric, self._time_attr = metric, time_attr
+        self._mode: str | None = None
         self._take_mode(mode)
         self._curves: dict[str, Curve] = {}  # in order of their first appearance; the place is the judge's number
         self._numbers: dict[str, int] = {}
@@ -135,7 +132,7 @@ class HdcorePolicyScheduler(FIFOScheduler):  # type: ignore[misc]
         """Return what a trial of an experiment that is restored had reported."""
         if not trial.run_metadata.last_result:
             return Curve()
-        found = stored_curve(trial, self._metric, self._time_attr)
+        found = stored_curve(trial, str(self._metric), self._time_attr)
         if found is None:
             _log.warning(
                 "HdcorePolicyScheduler: the results of trial %s are not stored; no trial is compared with them", trial
@@ -293,6 +290,14 @@ class HdcorePolicyScheduler(FIFOScheduler):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_judge": None}  # compiled; made anew from the results
+
+
+def _policy_of(given: Policy | Mapping[str, Any] | str) -> Policy:
+    if isinstance(given, str):
+        return policies.parse(given)
+    if isinstance(given, Mapping):
+        return policies.from_json(given) or policies.NoTerminationPolicy()
+    return given
 
 
 def _tell_searcher(tune_controller: Any, trial_id: str) -> None:

@@ -108,7 +108,8 @@ class HdcoreSearcher(Searcher):  # type: ignore[misc]
         seed: int | None = None,
     ) -> None:
         _check_metric(metric, mode)
-        super().__init__(metric=metric or DEFAULT_METRIC if mode else metric, mode=mode)
+        super().__init__(metric=metric, mode=mode)
+        self._take_metric(metric, mode)
         self._sampler = sampler
         self._seed = fresh_seed() if seed is None else seed
         self._points = [dict(point) for point in points_to_evaluate or ()]
@@ -151,12 +152,13 @@ class HdcoreSearcher(Searcher):  # type: ignore[misc]
             if found.space != self._space.space:
                 return False
             self._given, self._space, self._has_constants = config, found, False
-        self._metric = metric or self._metric
-        self._mode = mode or self._mode
-        if self._mode and not self._metric:
-            self._metric = DEFAULT_METRIC
+        self._take_metric(metric or self._metric, mode or self._mode)
         self._begin()
         return True
+
+    def _take_metric(self, metric: str | None, mode: str | None) -> None:
+        self._mode = mode
+        self._metric: str | None = metric or (DEFAULT_METRIC if mode else None)
 
     def _read_space(self, given: Mapping[str, Any] | SearchSpace) -> TuneSpace:
         found = TuneSpace(given, grids=isinstance(self._sampler, str) and self._sampler.lower() == "grid")
@@ -231,7 +233,7 @@ class HdcoreSearcher(Searcher):  # type: ignore[misc]
         if result:
             if TRAINING_ITERATION in result:  # not what Repeater makes up of several trials
                 self._report(trial, result)
-            value = number(result, self._metric, f"HdcoreSearcher: trial {trial_id}")
+            value = number(result, self.metric, f"HdcoreSearcher: trial {trial_id}")
             if value is None and trial.curve.values:
                 value = trial.curve.values[-1]
         _, optimizer = self._ready()
@@ -243,6 +245,7 @@ class HdcoreSearcher(Searcher):  # type: ignore[misc]
             is_finite = value is not None and math.isfinite(value)
             trial.ended = RunStatus.COMPLETED if is_finite else RunStatus.FAILED
         optimizer.tell(trial.run, value if trial.ended is RunStatus.COMPLETED else None, trial.ended)
+        trial.curve = Curve()  # it stands in the optimizer
 
     def note_stop(self, trial_id: str) -> None:
         """Hear from an `HdcorePolicyScheduler` that its policy ends a trial, which Ray tells no searcher."""
@@ -278,7 +281,7 @@ class HdcoreSearcher(Searcher):  # type: ignore[misc]
         return self._track(trial_id)
 
     def _report(self, trial: _Trial, result: Mapping[str, Any]) -> None:
-        value = number(result, self._metric, "HdcoreSearcher")
+        value = number(result, self.metric, "HdcoreSearcher")
         time = number(result, TRAINING_ITERATION, "HdcoreSearcher")
         curve = trial.curve
         if time is None:
