@@ -36,9 +36,15 @@ class Axis:
     write: Callable[[Any], Any]
 
 
-def constant(value: Any) -> Axis:
+def constant(value: float) -> Axis:
     """A range of one value; an interval of ours has a width."""
-    return Axis(Choice((value,)), lambda given: value, lambda given: value)
+
+    def read(given: float) -> float:
+        if not math.isclose(given, value, rel_tol=NEAR, abs_tol=NEAR):
+            raise ValueError(f"{given} is not {value}, the only value")
+        return value
+
+    return Axis(Choice((value,)), read, lambda given: value)
 
 
 def interval(low: float, high: float, *, is_log: bool) -> Axis:

@@ -179,7 +179,8 @@ def test_a_replay_steps_back_behind_the_runs() -> None:
         "import json, os, resource; from pathlib import Path; from hdcore.ui.replay_process import _step_back;"
         "group = Path('/proc/self/autogroup'); _step_back();"
         "print(json.dumps([os.nice(0), group.read_text() if group.exists() else '',"
-        " resource.getrlimit(resource.RLIMIT_AS), resource.getrlimit(resource.RLIMIT_CPU), Path('/proc/self/oom_score_adj').read_text()]))"
+        " resource.getrlimit(resource.RLIMIT_AS), resource.getrlimit(resource.RLIMIT_CPU),"
+        " Path('/proc/self/oom_score_adj').read_text()]))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, start_new_session=True)
     nice, group, memory, cpu, badness = json.loads(done.stdout)
