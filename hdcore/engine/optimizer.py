@@ -191,7 +191,7 @@ class Optimizer:
         """
         with self._lock:
             row = self._pending_row(number, "report an interval")
-            score = self._sign * float(value)
+            score = self._sign * (float(value) + 0.0)  # -0.0 is 0.0: which of the two were the greater?
             self.table.report(row, score)
             # The judge hears of every report, those of a stopped run too: it can be made anew from the table.
             if self._judge is not None and self._judge.report(row, score) and number not in self._stopped:
@@ -221,7 +221,7 @@ class Optimizer:
         with self._lock:
             state = _parse_final(status)
             row = self._pending_row(number, "be told a value")
-            score = float(self.table.best[row]) if value is None else self._sign * float(value)
+            score = float(self.table.best[row]) if value is None else self._sign * (float(value) + 0.0)
             self._finish(row, number, state, score)
 
     def _finish(self, row: int, number: int | None, state: RowState, score: float) -> None:
@@ -334,11 +334,11 @@ class Optimizer:
         row = self.table.append(self.space.encode([given])[0], source=self._source_code(source))
         self._given[row] = given
         for reported in reports:
-            self.table.report(row, self._sign * reported)
+            self.table.report(row, self._sign * (reported + 0.0))
             if self._judge is not None:
-                self._judge.report(row, self._sign * reported)
+                self._judge.report(row, self._sign * (reported + 0.0))
         best = self._best
-        self._finish(row, None, state, self._sign * value)
+        self._finish(row, None, state, self._sign * (value + 0.0))
         if source is not None:
             self._best = best  # another metric: not comparable
 
@@ -374,7 +374,7 @@ class Optimizer:
             self._given[row] = given
             self._row.append(row)
             if len(reports):
-                scores = self._sign * np.asarray(reports, np.float64)
+                scores = self._sign * (np.asarray(reports, np.float64) + 0.0)
                 self.table.report_many(row, scores)
                 if self._judge is not None:
                     self._judge.report_many(np.full(len(scores), row, np.int64), scores)

@@ -117,7 +117,9 @@ def fits(value: Any, given: Any) -> bool:
     if isinstance(given, Domain):
         return type(value) is float and given.is_valid(value)
     if isinstance(given, dict):
-        return isinstance(value, dict) and set(value) == set(given) and all(fits(value[key], given[key]) for key in given)
+        return (
+            isinstance(value, dict) and set(value) == set(given) and all(fits(value[key], given[key]) for key in given)
+        )
     if isinstance(given, list | tuple):
         return type(value) is type(given) and len(value) == len(given) and all(map(fits, value, given))
     return type(value) is type(given) and bool(value == given)

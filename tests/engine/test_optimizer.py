@@ -357,3 +357,14 @@ def test_ten_thousand_runs_with_a_hundred_intervals_stay_small() -> None:
     assert optimizer.table.metric.shape == (10_000, 10)
     assert optimizer.best is not None
     assert optimizer.best.value == np.nanmax(optimizer.table.metric)
+
+
+@pytest.mark.parametrize("goal", ["maximize", "minimize"])
+def test_zero_has_one_sign(goal) -> None:
+    optimizer = hd.Optimizer(SPACE, sampler="random", goal=goal, seed=0)
+    run = optimizer.ask()
+    optimizer.report(run.number, -0.0)
+    optimizer.report(run.number, 0.0)
+    optimizer.tell(run.number)
+    assert repr(optimizer.best.value) == "0.0"
+    assert hd.Optimizer.from_json(optimizer.to_json()).to_json() == optimizer.to_json()

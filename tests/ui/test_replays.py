@@ -109,7 +109,7 @@ def test_one_works_some_wait_and_more_are_refused(tmp_path: Path, making: Callab
         assert replays.ask(folder) == "asked for"
     assert replays.ask(folders[0]) == "working already"
     assert replays.ask(folders[1]) == "waiting already"
-    with pytest.raises(RefusedError, match="too many replays are waiting"):
+    with pytest.raises(RefusedError, match="too many are waiting"):
         replays.ask(folders[-1])
     assert replays.stop(folders[2]) == "stopped"  # out of the line
     assert replays.ask(folders[-1]) == "asked for"
