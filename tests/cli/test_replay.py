@@ -115,7 +115,7 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_a_sweep_of_processes_is_replayed_as_it_ran(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = told(capsys, "with", "--root", str(root))
-    assert re.search(r"the policy that ran \(r\), replayed, stops the same \d+ runs at the same intervals", text)
+    assert re.search(r"the policy that ran \(r\), replayed, stops the same \d+ runs at the same intervals", text), text
     assert "were stopped early in fact" in text
     assert re.search(r"^ *[»*]?r +median:delay=3 ", text, re.MULTILINE)
 
